@@ -1,0 +1,1 @@
+"""The referee: suites, plans, runs, results, statistics and leaderboards."""

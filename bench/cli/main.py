@@ -1,0 +1,127 @@
+"""`bench`: one short command each. Heavy imports happen inside the commands, so that --help is instant."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from bench.errors import EXIT_CODES, BenchError
+
+KINDS = ("models", "losses", "tasks", "metrics")
+EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+results_option = click.option(
+    "--results",
+    "results_root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Where results land; each suite has a folder in it.",
+)
+data_option = click.option(
+    "--data",
+    "data",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Where a data set lies, e.g. acdc=/data/ACDC. Wins over the suite's data: block and MEDSEG_DATA.",
+)
+
+
+@click.group(
+    epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(package_name="medseg-bench")
+def cli() -> None:
+    """A referee for medical image segmentation."""
+
+
+@cli.command()
+@click.argument("suite", type=click.Path(path_type=Path))
+@data_option
+@results_option
+@click.option(
+    "--only",
+    type=click.Choice(["missing", "failed", "stale", "all"]),
+    default="missing",
+    show_default=True,
+    help="Which trials to run: those without a result, also those that failed, those made by other code, or all.",
+)
+@click.option("--cpus", type=click.IntRange(min=1), help="Cores to use; all by default.")
+@click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="Longest a trial may take.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the log of Ray and of the workers.")
+def run(
+    suite: Path,
+    data: tuple[str, ...],
+    results_root: Path,
+    only: str,
+    cpus: int | None,
+    timeout_s: float | None,
+    verbose: bool,
+) -> None:
+    """Run what a suite still misses. Ctrl-C once saves what is running; the same command goes on."""
+    from bench.cli.commands import run_command
+
+    sys.exit(run_command(suite, data, results_root, only, cpus, timeout_s, verbose))
+
+
+@cli.command()
+@click.argument("suite", type=click.Path(path_type=Path))
+@data_option
+def plan(suite: Path, data: tuple[str, ...]) -> None:
+    """Check a suite and show what it would run, without running it."""
+    from bench.cli.commands import plan_command
+
+    sys.exit(plan_command(suite, data))
+
+
+@cli.command()
+@click.argument("results", type=click.Path(path_type=Path), required=False)
+@results_option
+@click.option("--task", help="Show this task only.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["rich", "md", "csv", "json"]),
+    default="rich",
+    show_default=True,
+    help="How to print it.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file.")
+def leaderboard(
+    results: Path | None, results_root: Path, task: str | None, style: str, output: Path | None
+) -> None:
+    """Show who is better, by how much, and how sure. RESULTS is a suite's folder; the newest by default."""
+    from bench.cli.commands import leaderboard_command
+
+    sys.exit(leaderboard_command(results, results_root, task, style, output))
+
+
+@cli.command("list")
+@click.argument("kind", type=click.Choice(KINDS))
+def list_(kind: str) -> None:
+    """List the names that a suite can use."""
+    from bench.cli.commands import list_command
+
+    sys.exit(list_command(kind))
+
+
+def main() -> None:
+    """Runs the command line; every expected error is one readable line and a documented exit code."""
+    from medseg.errors import MedsegError
+
+    # `module:Class` in a suite is looked up beside the user, as `python -m` would.
+    sys.path.insert(0, os.getcwd())
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("interrupted; run the same command again to go on", err=True)
+        sys.exit(130)
+    except (BenchError, MedsegError) as error:
+        click.echo(f"bench: {error}", err=True)
+        sys.exit(getattr(error, "exit_code", 3))

@@ -1,0 +1,182 @@
+"""Builds one table per task: ranks, estimates with intervals, paired tests, costs and failures."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from bench.errors import ResultsError
+from bench.leaderboard.cells import Entry, TaskCells, load_tasks
+from bench.leaderboard.table import Cost, EntryRow, Estimate, TaskBoard, Verdict
+from bench.results.store import Store
+from bench.stats.aggregate import FAILED, status_counts
+from bench.stats.intervals import RESAMPLES, mean_intervals
+from bench.stats.paired import ALPHA, PairedTest, compare, holm, smallest_p
+
+METRICS = ("dice", "iou", "hd95", "pixel_accuracy")
+"""Shown by default, where measured."""
+
+OnMissing = Literal["worst", "fail"]
+
+
+def build(
+    store: Store,
+    suite: str | None = None,
+    task: str | None = None,
+    metric: str = "dice",
+    metrics: Sequence[str] = METRICS,
+    code: str | None = None,
+    on_missing: OnMissing = "worst",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[TaskBoard]:
+    """Builds a table per task from the test values of final trials.
+
+    Every entry counts every fold, seed and case that any entry of its task has. What is missing counts as the
+    worst value and is marked.
+
+    Args:
+        store: Results.
+        suite: Only trials of this suite.
+        task: Only this task.
+        metric: What is ranked by.
+        metrics: What else is shown, where measured.
+        code: Fingerprint of today's code, to mark what other code made; by default that of the newest trial.
+        on_missing: ``"fail"`` refuses to rank where anything is missing.
+        resamples: Bootstrap samples.
+        seed: Of the bootstrap.
+
+    Raises:
+        ResultsError: If there are no results, the metric was not measured, or values are missing and
+            `on_missing` says fail.
+    """
+    loaded = load_tasks(store, suite, None if task is None else [task], code)
+    if on_missing == "fail":
+        _refuse_holes(loaded)
+    return [build_task(cells, metric, metrics, resamples, seed) for cells in loaded]
+
+
+def build_task(
+    cells: TaskCells, metric: str, metrics: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
+) -> TaskBoard:
+    """Builds the table of one task; arguments and errors as in `build`."""
+    if cells.cells.empty:
+        waiting = {entry.name: "no complete final trial" for entry in cells.entries}
+        return TaskBoard(task=cells.task, metric=metric, pending=cells.pending | waiting, notes=cells.notes)
+    names = [metric, *(name for name in metrics if name != metric and name in cells.metrics)]
+    facts = {name: cells.facts(name) for name in names}
+    tables = {name: cells.patients(name) for name in names}
+    score = tables[metric].mean(axis=1) * facts[metric].sign
+    order = [str(name) for name in score.sort_values(ascending=False, kind="stable").index]
+    tests = {name: compare(tables[metric], name, order[0]) for name in order[1:]}
+    runs = cells.cells[["fold", "seed"]]
+    board = TaskBoard(
+        task=cells.task,
+        metric=metric,
+        facts=tuple(facts.values()),
+        pending=cells.pending,
+        n_patients=tables[metric].shape[1],
+        n_cases=cells.cells["case"].nunique(),
+        n_folds=runs["fold"].nunique(),
+        n_seeds=runs["seed"].nunique(),
+        comparisons=len(tests),
+        smallest_p=_smallest_p(list(tests.values())),
+        resamples=resamples,
+        notes=cells.notes,
+    )
+    ranks = score.round(facts[metric].decimals).rank(ascending=False, na_option="bottom")
+    estimates, gaps = _estimates(tables, metric, order, resamples, seed)
+    return _with_rows(board, cells, order, ranks, estimates, gaps, tests)
+
+
+def _with_rows(
+    board: TaskBoard,
+    cells: TaskCells,
+    order: list[str],
+    ranks: "pd.Series[float]",
+    estimates: dict[str, dict[str, Estimate]],
+    gaps: dict[str, Estimate],
+    tests: dict[str, PairedTest],
+) -> TaskBoard:
+    measured = cells.of_metric(board.metric)
+    missed = status_counts(measured)["n_missed"]
+    failed = _failures(measured)
+    corrected = dict(zip(tests, holm([test.p for test in tests.values()]), strict=True))
+    entries = {entry.name: entry for entry in cells.entries}
+    rows = tuple(
+        EntryRow(
+            rank=float(ranks[name]),
+            entry=name,
+            model=entries[name].model,
+            loss=entries[name].loss,
+            metrics=estimates[name],
+            difference=gaps[name],
+            p=corrected.get(name, math.nan),
+            verdict=_verdict(corrected.get(name), board.smallest_p),
+            cost=_cost(entries[name]),
+            n_failed=failed.get(name, 0),
+            n_missed=int(missed[name]),
+            notes=entries[name].notes,
+        )
+        for name in order
+    )
+    return replace(board, rows=rows)
+
+
+def _estimates(
+    tables: dict[str, pd.DataFrame], metric: str, order: list[str], resamples: int, seed: int
+) -> tuple[dict[str, dict[str, Estimate]], dict[str, Estimate]]:
+    """Returns estimates by entry and metric, and the differences to the best, from the same resamples."""
+    ranked = tables[metric]
+    parts = [table.loc[order] for table in tables.values()] + [ranked.loc[order] - ranked.loc[order[0]]]
+    stacked = pd.concat(parts, ignore_index=True).rename_axis(index="entry", columns="patient")
+    found = mean_intervals(stacked, np.random.default_rng(seed), resamples)
+    flat = [
+        Estimate(float(mean), float(low), float(high))
+        for mean, low, high in zip(found.mean, found.low, found.high, strict=True)
+    ]
+    size = len(order)
+    estimates = {
+        name: {key: flat[size * part + place] for part, key in enumerate(tables)}
+        for place, name in enumerate(order)
+    }
+    return estimates, dict(zip(order, flat[size * len(tables) :], strict=True))
+
+
+def _smallest_p(tests: list[PairedTest]) -> float:
+    return min(1.0, len(tests) * smallest_p(max((test.n for test in tests), default=0)))
+
+
+def _verdict(p: float | None, smallest: float) -> Verdict:
+    if p is None:
+        return "best"
+    if p < ALPHA:
+        return "worse"
+    return "cannot tell" if math.isnan(p) or smallest >= ALPHA else "tied"
+
+
+def _failures(measured: pd.DataFrame) -> dict[str, int]:
+    lost = measured[measured["status"].isin(FAILED)]
+    cells = lost[["entry", "fold", "seed", "case"]].drop_duplicates()
+    return {str(name): int(count) for name, count in cells["entry"].value_counts().items()}
+
+
+def _cost(entry: Entry) -> Cost:
+    done = entry.finals[entry.finals["status"] == "complete"]
+    sizes = done["parameters"].dropna()
+    return Cost(
+        parameters=int(sizes.max()) if len(sizes) else None,
+        train_s=float(done["train_s"].mean()) if len(done) else math.nan,
+    )
+
+
+def _refuse_holes(tasks: Sequence[TaskCells]) -> None:
+    holes = [f"{cells.task}: {name}: {reason}" for cells in tasks for name, reason in cells.pending.items()]
+    for cells in tasks:
+        lost = cells.cells.loc[cells.cells["status"].isin(FAILED), "entry"].value_counts().sort_index()
+        holes += [f"{cells.task}: {name}: {count} values missing" for name, count in lost.items()]
+    if holes:
+        raise ResultsError("the results are incomplete: " + "; ".join(holes))

@@ -1,0 +1,70 @@
+"""From a results folder to the screen or a file."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.errors import ResultsError
+from bench.leaderboard.board import METRICS, build_task
+from bench.leaderboard.cells import load_tasks
+from bench.leaderboard.claims import answer_claims
+from bench.leaderboard.render import render
+from bench.leaderboard.terminal import Leaderboard
+from bench.plan.identity import code_fingerprint
+from bench.results.files import write_atomic
+from bench.results.find import find_results
+from bench.results.store import Store
+
+FILE_WIDTH = 120
+
+
+def show(
+    results: Path | None,
+    results_root: Path,
+    *,
+    console: Console,
+    task: str | None = None,
+    metric: str = "dice",
+    style: str = "rich",
+    output: Path | None = None,
+) -> None:
+    """Prints or writes the leaderboard of a run, and the answers to its claims.
+
+    Args:
+        results: Folder of a suite's results, or its name; the newest by default.
+        results_root: Folder that holds a folder per suite.
+        console: Where to print.
+        task: Only this task.
+        metric: What is ranked by.
+        style: ``rich``, ``md``, ``csv`` or ``json``.
+        output: File to write instead of printing.
+
+    Raises:
+        ValueError: If the format is not known.
+        ResultsError: If there are no results, they cannot be read, or the file cannot be written.
+    """
+    store = Store(find_results(results, results_root))
+    cells = load_tasks(store, tasks=None if task is None else [task], code=code_fingerprint())
+    boards = [build_task(one, metric, METRICS) for one in cells]
+    claims = answer_claims((store.read_suite() or {}).get("claims", []), cells)
+    if style == "rich" and output is None:
+        console.print(Leaderboard(boards, claims))
+        return
+    if style == "rich":
+        page = Console(file=io.StringIO(), width=FILE_WIDTH, no_color=True)
+        page.print(Leaderboard(boards, claims))
+        text = page.file.getvalue()  # type: ignore[attr-defined]
+    else:
+        text = render(boards, claims, style)
+    if output is None:
+        console.file.write(text)
+        return
+    try:
+        write_atomic(output, lambda path: _write(path, text))
+    except OSError as error:
+        raise ResultsError(f"{output}: cannot be written ({error.strerror or error})") from error
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,100 @@
+"""What a leaderboard says, before it is written in any format."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bench.leaderboard.facts import MetricFacts
+
+Verdict = Literal["best", "tied", "worse", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over patients with its interval; NaN where it does not exist."""
+
+    mean: float
+    low: float = math.nan
+    high: float = math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What an entry costs.
+
+    Args:
+        parameters: Trainable parameters; none if unknown.
+        train_s: Mean training seconds of a complete final trial; NaN if there is none.
+    """
+
+    parameters: int | None
+    train_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryRow:
+    """An entry in a task's table.
+
+    Args:
+        rank: From 1; entries whose shown means are equal share the average rank.
+        entry: Name.
+        model: Label of its model.
+        loss: Label of its loss.
+        metrics: Estimates by metric.
+        difference: This entry minus the best, over the same patients, with its interval.
+        p: Two-sided p-value against the best, after Holm; NaN for the best and where the data cannot tell.
+        verdict: ``best``; ``tied``: not separable from the best; ``worse``; ``cannot tell``: too few patients
+            for any p-value below the level.
+        cost: What it costs.
+        n_failed: Final trials x cases without a value.
+        n_missed: Final trials x cases x labels that are there but were not predicted.
+        notes: What a reader must know.
+    """
+
+    rank: float
+    entry: str
+    model: str
+    loss: str
+    metrics: dict[str, Estimate]
+    difference: Estimate
+    p: float
+    verdict: Verdict
+    cost: Cost
+    n_failed: int
+    n_missed: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskBoard:
+    """A task's table.
+
+    Args:
+        task: Name.
+        metric: What is ranked by.
+        facts: Facts of the metrics that are shown, the ranked one first; empty where nothing can be shown.
+        rows: Entries, best first.
+        pending: Why other entries are not ranked, by name.
+        n_patients: Test patients.
+        n_cases: Test cases.
+        n_folds: Folds of the final trials.
+        n_seeds: Seeds of the final trials.
+        comparisons: Tests in the family that Holm corrects.
+        smallest_p: Smallest p-value that so many patients and comparisons can give after Holm.
+        resamples: Bootstrap samples behind the intervals.
+        notes: What a reader must know.
+    """
+
+    task: str
+    metric: str
+    facts: tuple[MetricFacts, ...] = ()
+    rows: tuple[EntryRow, ...] = ()
+    pending: dict[str, str] = field(default_factory=dict)
+    n_patients: int = 0
+    n_cases: int = 0
+    n_folds: int = 0
+    n_seeds: int = 0
+    comparisons: int = 0
+    smallest_p: float = 1.0
+    resamples: int = 0
+    notes: tuple[str, ...] = ()

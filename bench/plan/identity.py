@@ -1,0 +1,121 @@
+"""Identities: hashes of what changes a trial's numbers, and of nothing else."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import medseg
+from bench.plan.parameter import Parameter
+from medseg.tasks import TaskSpec
+from medseg.training.config import TrialSpec
+
+ID_DIGITS = 16
+_EXACT_INTEGERS = 2**53
+# Names say what a thing is called; phantom and split act through the data's fingerprint and the split's hash.
+_NOT_IDENTITY = {"name", "title", "dataset", "phantom", "split"}
+
+
+def canonical_json(value: Any) -> str:
+    """Returns the one JSON text of a value: keys sorted, no blanks, `1.0` written as `1`.
+
+    Args:
+        value: None, booleans, numbers, text, and lists, tuples and mappings with text keys of these.
+
+    Raises:
+        ValueError: If a number is NaN or infinite.
+        TypeError: If the value holds anything else.
+    """
+    return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any, digits: int = ID_DIGITS) -> str:
+    """Returns the first hexadecimal digits of the SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:digits]
+
+
+def task_identity(task: TaskSpec) -> dict[str, Any]:
+    """Returns what of a task changes numbers, as JSON values.
+
+    The order of labels is part of it, since it is the order of the classes; the order of metrics is not.
+    """
+    dump = task.model_dump(mode="json", exclude=_NOT_IDENTITY)
+    return {**dump, "labels": list(map(list, task.labels.items())), "metrics": sorted(task.metrics)}
+
+
+def trial_id(spec: TrialSpec, data_fingerprint: str, split_hash: str) -> str:
+    """Returns a trial's id: 16 hexadecimal digits.
+
+    Args:
+        spec: The trial.
+        data_fingerprint: Of the task's data set, by content.
+        split_hash: Of the assignment of patients to parts and folds.
+    """
+    identity = spec.model_dump(mode="json", exclude={"task"})
+    return digest(["trial", task_identity(spec.task), data_fingerprint, split_hash, identity])
+
+
+def setting_id(setting: Mapping[str, Any]) -> str:
+    """Returns the id of a hyper-parameter setting: 16 hexadecimal digits."""
+    return digest(["setting", dict(setting)])
+
+
+def study_id(
+    task: TaskSpec,
+    data_fingerprint: str,
+    split_hash: str,
+    base: Mapping[str, Any],
+    space: tuple[Parameter, ...],
+    search: Mapping[str, Any] | None,
+) -> str:
+    """Returns a study's id: 16 hexadecimal digits.
+
+    Args:
+        task: The task.
+        data_fingerprint: Of its data set.
+        split_hash: Of its split.
+        base: Models and losses with resolved options and their base training settings.
+        space: What tuning may change.
+        search: Sampler, seed, fold and epochs of the tuning trials; none where nothing is tuned. The budget is
+            left out: a larger one continues the same search.
+    """
+    dimensions = [parameter.to_json() for parameter in space]
+    return digest(
+        ["study", task_identity(task), data_fingerprint, split_hash, dict(base), dimensions, search]
+    )
+
+
+@cache
+def code_fingerprint() -> str:
+    """Returns the SHA-256 of the source files of `medseg`: relative paths and contents, in sorted order."""
+    return tree_fingerprint(Path(medseg.__path__[0]))
+
+
+def tree_fingerprint(root: Path) -> str:
+    """Returns the SHA-256 of all Python files below a folder: relative paths and contents, in sorted order."""
+    total = hashlib.sha256()
+    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*.py")):
+        content = path.read_bytes()
+        total.update(f"{name}\0{len(content)}\0".encode())
+        total.update(content)
+    return total.hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"canonical JSON needs finite numbers, got {value}")
+        return int(value) if value.is_integer() and abs(value) < _EXACT_INTEGERS else value
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    if isinstance(value, Mapping):
+        wrong = [key for key in value if not isinstance(key, str)]
+        if wrong:
+            raise TypeError(f"canonical JSON needs text keys, got {wrong[0]!r}")
+        return {key: _canonical(item) for key, item in value.items()}
+    raise TypeError(f"canonical JSON cannot hold {type(value).__name__}: {value!r}")

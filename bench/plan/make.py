@@ -1,0 +1,185 @@
+"""From a suite to a plan: find the data, build the models once, expand the studies."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import TypeVar
+
+from bench.errors import DataMissingError, Location, SuiteError
+from bench.plan.components import Components, check_components
+from bench.plan.identity import study_id
+from bench.plan.plan import Plan, PlannedData, plan_hash
+from bench.plan.space import build_space
+from bench.plan.study import Budget, Choice, Study
+from bench.suite.findings import Finding
+from bench.suite.load import LoadedSuite
+from bench.suite.resolve import effective_space, resources, task_spec, train_config
+from bench.suite.schema import LossEntry, ModelEntry, Suite
+from medseg.config import Component
+from medseg.data import index_dataset, make_split, resolve_root
+from medseg.errors import DataError, did_you_mean
+from medseg.tasks import TASKS, TaskSpec
+
+Problem = tuple[Location | None, str]
+Entry = TypeVar("Entry")
+
+
+def make_plan(loaded: LoadedSuite, roots: Mapping[str, Path], cache_dir: Path) -> Plan:
+    """Finds the data, checks that every model and loss fits, and expands the suite into studies.
+
+    Args:
+        loaded: The suite.
+        roots: Roots of data sets from the command line. They win over MEDSEG_DATA, which wins over the suite.
+        cache_dir: Folder of what can be made again: phantoms, hashes of files, answers about models.
+
+    Returns:
+        The plan. It depends on the suite, the data and the code, and on nothing else.
+
+    Raises:
+        DataMissingError: If data are missing or unfit, and nothing else is wrong; says how to give them.
+        SuiteError: If the suite cannot be run as it stands. Both hold every problem found, each with its place.
+    """
+    suite = loaded.suite
+    tasks = {index: task_spec(entry) for index, entry in enumerate(suite.tasks)}
+    problems: list[Problem] = [(None, text) for text in _unknown_roots(list(tasks.values()), roots)]
+    problems += [(loaded.locate(finding.path), finding.text) for finding in _refused(suite)]
+    data, missing = _find_data(loaded, tasks, roots, cache_dir)
+    components, found = check_components(suite, tasks, cache_dir)
+    problems += [(loaded.locate(finding.path), finding.text) for finding in found]
+    if problems:
+        raise SuiteError(sorted(problems + missing, key=_order))
+    if missing:
+        raise DataMissingError("\n".join(f"{place}: {text}" for place, text in missing))
+    studies = tuple(
+        study for task in tasks.values() for study in _studies(suite, data[task.name], components)
+    )
+    return Plan(suite, studies, data, plan_hash(suite, studies))
+
+
+def _unknown_roots(tasks: Sequence[TaskSpec], roots: Mapping[str, Path]) -> Iterator[str]:
+    known = {task.dataset for task in tasks} | {TASKS.load(name).dataset for name in TASKS.names()}
+    for name in roots:
+        if name not in known:
+            yield f"--data {name}: unknown data set{did_you_mean(name, sorted(known))}"
+
+
+def _refused(suite: Suite) -> Iterator[Finding]:
+    """What the schema foresees and the engine cannot do yet."""
+    for index, model in enumerate(suite.models):
+        processes = resources(suite, model).processes
+        if processes > 1:
+            own = "processes" in model.resources
+            place = ("models", index, "resources", "processes") if own else ("resources", "processes")
+            yield Finding(
+                place,
+                f"{model.title}: trials of several processes are not supported yet, got processes {processes}",
+            )
+
+
+def _find_data(
+    loaded: LoadedSuite, tasks: Mapping[int, TaskSpec], roots: Mapping[str, Path], cache_dir: Path
+) -> tuple[dict[str, PlannedData], list[Problem]]:
+    where = {**_suite_roots(loaded), **roots}
+    data: dict[str, PlannedData] = {}
+    missing: list[Problem] = []
+    for index, task in tasks.items():
+        try:
+            root = resolve_root(task, where, cache_dir)
+            dataset = index_dataset(task, root, cache_dir)
+            split = make_split(task, dataset)
+        except DataError as error:
+            missing.append((loaded.locate(("tasks", index)), str(error)))
+            continue
+        data[task.name] = PlannedData(
+            spec=task,
+            root=root,
+            fingerprint=dataset.fingerprint,
+            split=split,
+            cases=len(dataset.cases),
+            patients=len(dataset.patients),
+        )
+    return data, missing
+
+
+def _suite_roots(loaded: LoadedSuite) -> dict[str, Path]:
+    """The suite's roots, without those that MEDSEG_DATA has."""
+    given = os.environ.get("MEDSEG_DATA")
+    return {
+        name: root
+        for name, root in loaded.data_roots().items()
+        if not (given and (Path(given).expanduser() / name).is_dir())
+    }
+
+
+def _studies(suite: Suite, data: PlannedData, components: Components) -> Iterator[Study]:
+    models = _groups(suite.models, "model" in suite.compare)
+    losses = _groups(suite.losses, "loss" in suite.compare)
+    for some_models, some_losses in product(models, losses):
+        yield _study(suite, data, some_models, some_losses, components)
+
+
+def _groups(entries: Sequence[Entry], compared: bool) -> list[list[Entry]]:
+    """Each entry by itself where they are compared, else all of them to choose from."""
+    return [[entry] for entry in entries] if compared else [list(entries)]
+
+
+def _study(
+    suite: Suite,
+    data: PlannedData,
+    models: Sequence[ModelEntry],
+    losses: Sequence[LossEntry],
+    components: Components,
+) -> Study:
+    task, tune = data.spec, suite.tune
+    some_models = tuple(_model(suite, task, model, components) for model in models)
+    some_losses = tuple(_loss(suite, task, loss, components) for loss in losses)
+    spaces = {
+        (model.title, loss.title): effective_space(suite, model, loss)
+        for model, loss in product(models, losses)
+    }
+    space = build_space(some_models, some_losses, spaces)
+    base = {
+        "models": [[m.component.model_dump(), m.train.model_dump()] for m in some_models],
+        "losses": [loss.component.model_dump() for loss in some_losses],
+    }
+    seed, fold = (tune.seed, tune.fold) if tune else (0, 0)
+    epochs = (tune.epochs if tune else None) or max(model.train.epochs for model in some_models)
+    search = {"sampler": tune.sampler, "seed": seed, "fold": fold, "epochs": epochs} if tune else None
+    return Study(
+        id=study_id(task, data.fingerprint, data.split.hash, base, space, search),
+        task=task,
+        entry=_entry(suite, some_models, some_losses),
+        models=some_models,
+        losses=some_losses,
+        space=space,
+        budget=Budget(**tune.budget.model_dump()) if tune else None,
+        sampler=tune.sampler if tune else "tpe",
+        seed=seed,
+        fold=fold,
+        tune_epochs=epochs,
+        final_folds=suite.final.folds,
+        final_seeds=suite.final.seeds,
+        resources=resources(suite, models[0]).largest(resources(suite, model) for model in models),
+    )
+
+
+def _entry(suite: Suite, models: Sequence[Choice], losses: Sequence[Choice]) -> str:
+    compared = {"model": models[0].label, "loss": losses[0].label}
+    return " + ".join(label for axis, label in compared.items() if axis in suite.compare)
+
+
+def _model(suite: Suite, task: TaskSpec, entry: ModelEntry, components: Components) -> Choice:
+    answer = components.of("model", entry, task)
+    component = Component(name=entry.name, options=answer.options)
+    return Choice(entry.title, component, train_config(suite, entry), answer.parameters)
+
+
+def _loss(suite: Suite, task: TaskSpec, entry: LossEntry, components: Components) -> Choice:
+    answer = components.of("loss", entry, task)
+    return Choice(entry.title, Component(name=entry.name, options=answer.options), train_config(suite))
+
+
+def _order(problem: Problem) -> tuple[int, int]:
+    place = problem[0]
+    return (place.line, place.column) if place else (0, 0)

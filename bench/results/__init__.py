@@ -1,0 +1,1 @@
+"""Results: long, typed Parquet tables with one atomic part per trial. Knows no YAML, no Ray, no torch."""

@@ -1,0 +1,1 @@
+"""Running a plan: search, schedule, resume. The only room that knows Ray."""

@@ -1,0 +1,228 @@
+"""One Tune run for the whole suite; running it again finishes what is missing."""
+
+import json
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from bench.plan.identity import code_fingerprint
+from bench.plan.plan import Plan
+from bench.plan.study import Study
+from bench.results.lock import RunLock
+from bench.results.store import Store
+from bench.run.cluster import ray_session
+from bench.run.interrupt import StopRequest
+from bench.run.job import Job, WorkerConfig
+from bench.run.progress import Display
+from bench.run.queue import RETRIED, Known, Only, Policy, StudyQueue
+from bench.run.rows import trial_row
+from bench.run.sampling import Sampling, open_storage
+from bench.run.tracker import StudyState, Tracker
+from medseg.data import index_dataset, prepare
+from medseg.training.outcome import TrialResult
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run; nothing here changes a number.
+
+    Args:
+        results: Folder of the suite's results.
+        cache: Folder of prepared data and phantoms.
+        only: Which trials that have rows are run again.
+        cpus: Cores to use; none takes all.
+        timeout_s: Longest a trial may take.
+        verbose: Let Ray and the workers print.
+    """
+
+    results: Path
+    cache: Path
+    only: Only = "missing"
+    cpus: int | None = None
+    timeout_s: float | None = None
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended."""
+
+    planned: int
+    ran: int
+    complete: int
+    stale: int
+    failed: dict[str, int] = field(default_factory=dict)
+    hopeless: tuple[str, ...] = ()
+    interrupted: bool = False
+
+
+def run_suite(plan: Plan, options: RunOptions, console: Console) -> Summary:
+    """Runs what a plan still misses.
+
+    Raises:
+        ResultsError: If another run holds the results, or they cannot be read.
+        KeyboardInterrupt: If interrupted twice.
+    """
+    options.results.mkdir(parents=True, exist_ok=True)
+    with RunLock(options.results):
+        store = Store(options.results)
+        store.write_suite(plan.resolved())
+        code = code_fingerprint()
+        queues = make_queues(plan, store, code, options)
+        tracker = make_tracker(plan, queues)
+        before = tracker.done
+        if any(queue.has_work() for queue in queues):
+            _prepare(plan, options.cache, console)
+            interrupted = _fit(plan, queues, store, tracker, code, options, console)
+        else:
+            interrupted = False
+        return summarise(plan, queues, tracker.done - before, interrupted)
+
+
+def make_queues(plan: Plan, store: Store, code: str, options: RunOptions) -> list[StudyQueue]:
+    """Returns a queue per study, holding what the store and the Optuna journal know."""
+    trials = store.trials()
+    known = known_trials(trials, code)
+    storage = open_storage(options.results / "optuna.journal")
+    queues = []
+    for study in plan.studies:
+        data = plan.data[study.task.name]
+        sampling = Sampling(study, storage, tuned(trials, study)) if study.tune_total else None
+        queues.append(
+            StudyQueue(study, sampling, known, Policy(options.only), (data.fingerprint, data.split.hash))
+        )
+    return queues
+
+
+def known_trials(trials: pd.DataFrame, code: str) -> dict[str, Known]:
+    """Returns what the store says of each trial; today's code wins over another's, then the newest."""
+    found: dict[str, Known] = {}
+    ordered = trials.assign(current=trials["code"] == code).sort_values(["current", "finished_at"])
+    for row in ordered.to_dict("records"):
+        value = row["value"]
+        found[row["trial"]] = Known(
+            status=row["status"],
+            value=None if value is None or math.isnan(value) else float(value),
+            stale=not row["current"],
+            attempt=int(row["attempt"]),
+            device_s=float(row["device_s"]) if pd.notna(row["device_s"]) else 0.0,
+        )
+    return found
+
+
+def tuned(trials: pd.DataFrame, study: Study) -> list[tuple[dict[str, Any], float | None]]:
+    """Returns the settled tuning trials of a study in the order of their numbers: setting and score."""
+    mine = trials[(trials["study"] == study.id) & (trials["phase"] == "tune")]
+    mine = (
+        mine[~mine["status"].isin(RETRIED)].sort_values("finished_at").drop_duplicates("trial", keep="last")
+    )
+    return [
+        (json.loads(row["setting_json"]), float(row["value"]) if row["status"] == "complete" else None)
+        for row in mine.sort_values("number").to_dict("records")
+    ]
+
+
+def make_tracker(plan: Plan, queues: Sequence[StudyQueue]) -> Tracker:
+    """Returns the display's bookkeeping, counting what is already there."""
+    states = {}
+    for study, queue in zip(plan.studies, queues, strict=True):
+        tune, final = queue.finished()
+        state = StudyState(
+            task=study.task.name,
+            entry=study.entry,
+            tune_total=study.tune_total,
+            final_total=study.final_total,
+            tune_epochs=study.tune_epochs,
+            final_epochs=study.final_epochs,
+            tune_done=len(tune),
+            final_done=len(final),
+            failed=sum(known.status != "complete" for known in (*tune, *final)),
+        )
+        state.best = max((k.value for k in tune if k.value is not None), default=None)
+        states[study.id] = state
+    return Tracker(states, slots=1)
+
+
+def summarise(plan: Plan, queues: Sequence[StudyQueue], ran: int, interrupted: bool) -> Summary:
+    """Counts how the plan's trials stand."""
+    rows = [known for queue in queues for part in queue.finished() for known in part]
+    failed = Counter(known.status for known in rows if known.status != "complete")
+    return Summary(
+        planned=sum(study.tune_total + study.final_total for study in plan.studies),
+        ran=ran,
+        complete=sum(known.status == "complete" for known in rows),
+        stale=sum(known.stale for known in rows),
+        failed=dict(failed),
+        hopeless=tuple(f"{q.study.task.name}: {q.study.entry}" for q in queues if q.failed),
+        interrupted=interrupted,
+    )
+
+
+def _prepare(plan: Plan, cache: Path, console: Console) -> None:
+    with console.status("preparing data"):
+        for data in plan.data.values():
+            prepare(data.spec, index_dataset(data.spec, data.root, cache), cache)
+
+
+def _fit(
+    plan: Plan,
+    queues: list[StudyQueue],
+    store: Store,
+    tracker: Tracker,
+    code: str,
+    options: RunOptions,
+    console: Console,
+) -> bool:
+    display = Display(tracker, console)
+    roots = {name: data.root for name, data in plan.data.items()}
+    workers = {study.id: _worker(plan, study, roots, code, options) for study in plan.studies}
+
+    def stopping() -> None:
+        display.message = "stopping: running trials save themselves (Ctrl-C again: stop now)"
+
+    def lost(job: Job) -> None:
+        result = TrialResult("infra_lost", f"the worker died (attempt {job.attempt})")
+        store.write(trial_row(job, workers[job.study], result), [], [])
+
+    with (
+        StopRequest(options.results / "stop", stopping) as stop,
+        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
+        ExitStack() as session,
+    ):
+        with console.status("starting workers"):
+            resources = session.enter_context(ray_session(options.cpus, options.verbose))
+            from bench.run.tuner import fit
+        tracker.slots = _slots(resources, plan.studies)
+        fit(queues, workers, tracker, display, lambda: stop.requested, lost, Path(scratch))
+        return stop.requested
+
+
+def _worker(plan: Plan, study: Study, roots: dict[str, Path], code: str, options: RunOptions) -> WorkerConfig:
+    return WorkerConfig(
+        suite=plan.suite.suite,
+        results=options.results.absolute(),
+        cache=options.cache.absolute(),
+        roots=roots,
+        code=code,
+        cpus=study.resources.cpus,
+        gpus=study.resources.gpus,
+        memory_gb=study.resources.memory_gb,
+        stop_file=(options.results / "stop").absolute(),
+        timeout_s=options.timeout_s,
+    )
+
+
+def _slots(resources: dict[str, float], studies: Sequence[Study]) -> int:
+    need = [study.resources for study in studies]
+    per_cpu = resources.get("CPU", 1) // max(r.cpus for r in need)
+    gpus = max(r.gpus for r in need)
+    per_gpu = resources.get("GPU", 0) / gpus if gpus else math.inf
+    return max(1, int(min(per_cpu, per_gpu)))

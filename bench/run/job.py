@@ -1,0 +1,41 @@
+"""What a worker is told to do, as plain JSON."""
+
+from pathlib import Path
+
+from medseg.config import Config
+from medseg.training.config import TrialSpec
+
+
+class Job(Config):
+    """One trial to run.
+
+    `number` is the trial's Optuna number within its study, or -1 for a final trial.
+    """
+
+    trial: str
+    study: str
+    entry: str
+    model: str
+    loss: str
+    number: int
+    setting: dict[str, object]
+    setting_id: str
+    spec: TrialSpec
+    attempt: int = 1
+    data_fingerprint: str
+    split_hash: str
+
+
+class WorkerConfig(Config):
+    """What every worker of a run shares: places and limits, nothing that changes numbers."""
+
+    suite: str
+    results: Path
+    cache: Path
+    roots: dict[str, Path]
+    code: str
+    cpus: int
+    gpus: float
+    memory_gb: float
+    stop_file: Path
+    timeout_s: float | None = None

@@ -1,0 +1,73 @@
+"""From a worker's result to rows of the results tables."""
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from bench.run.job import Job, WorkerConfig
+
+if TYPE_CHECKING:
+    from medseg.training.outcome import TrialResult
+
+Row = dict[str, Any]
+
+# What a trial that never finished has no numbers for.
+UNFINISHED: Row = {
+    "value": math.nan,
+    "parameters": None,
+    "best_epoch": None,
+    "steps": None,
+    "wall_s": math.nan,
+    "train_s": math.nan,
+    "device_s": math.nan,
+    "device": "",
+}
+
+
+def trial_row(job: Job, worker: WorkerConfig, result: "TrialResult") -> Row:
+    """Returns the trials row of a job that ended, however it ended."""
+    spec, now = job.spec, datetime.now(UTC)
+    summary = dict(result.summary)
+    versions = summary.pop("versions", {})
+    return {
+        "trial": job.trial,
+        "suite": worker.suite,
+        "study": job.study,
+        "phase": spec.phase,
+        "number": job.number,
+        "setting": job.setting_id,
+        "setting_json": json.dumps(job.setting, sort_keys=True),
+        "spec_json": spec.model_dump_json(),
+        "task": spec.task.name,
+        "model": job.model,
+        "loss": job.loss,
+        "entry": job.entry,
+        "fold": spec.fold,
+        "seed": spec.seed,
+        "status": result.status,
+        "detail": result.detail,
+        "attempt": job.attempt,
+        "metric": spec.task.selection_metric,
+        "epochs": spec.train.epochs,
+        "batch_size": spec.train.batch_size,
+        "precision": spec.train.precision,
+        "code": worker.code,
+        "data": job.data_fingerprint,
+        "split": job.split_hash,
+        "versions_json": json.dumps(versions, sort_keys=True),
+        "started_at": now,
+        "finished_at": now,
+        **UNFINISHED,
+        **summary,
+    }
+
+
+def case_rows(job: Job, result: "TrialResult") -> list[Row]:
+    """Returns the cases rows of a job."""
+    return [{"trial": job.trial, **row} for row in result.cases]
+
+
+def curve_rows(job: Job, result: "TrialResult") -> list[Row]:
+    """Returns the curves rows of a job."""
+    return [{"trial": job.trial, **row} for row in result.curves]

@@ -1,0 +1,125 @@
+"""From case values to one value per entry and patient: seed -> image -> patient -> label -> task.
+
+The patient is the unit of every statistic. Slices, images, seeds and folds are averaged into it first, because
+they are not independent of each other.
+"""
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = ("entry", "fold", "seed", "patient", "case", "label", "value", "status", "diagonal")
+KEY = ["entry", "fold", "seed", "case", "label"]
+FAILED = ("failed", "missing")
+
+Worst = Literal["zero", "diagonal"]
+
+
+def counted_values(cells: pd.DataFrame, worst: Worst) -> pd.Series:
+    """Returns what each measured value counts in an average: the policy for empty masks and failures.
+
+    - Failed and missing: 0, or the image's diagonal for a distance; so is a value that is NaN though its
+      status says ok.
+    - Infinite (one mask is empty): the image's diagonal.
+    - NaN where a mask is empty: left out, as nnU-Net does. Counting a label that is absent from both masks as
+      1 would favour empty predictions.
+
+    Args:
+        cells: Columns value, status and diagonal.
+        worst: What a failed value counts.
+
+    Returns:
+        Floats on the index of `cells`; NaN where a value is left out.
+    """
+    value, status = cells["value"].astype(float), cells["status"]
+    penalty = cells["diagonal"].astype(float)
+    lost = status.isin(FAILED) | (value.isna() & (status == "ok"))
+    counted = value.mask(np.isinf(value), penalty)
+    return counted.mask(lost, penalty if worst == "diagonal" else 0.0)
+
+
+def per_patient(cells: pd.DataFrame, worst: Worst) -> pd.DataFrame:
+    """Averages one metric over folds and seeds, then images, then labels, within each patient.
+
+    Args:
+        cells: One metric's values with the columns of `COLUMNS`; a row per entry, fold, seed, case and label.
+        worst: What a failed or missing value counts: ``"zero"`` or the image's ``"diagonal"``.
+
+    Returns:
+        Floats, entries x patients, both sorted; index ``entry``, columns ``patient``. NaN where all of a
+        patient's values are left out, or where the entry has no row of the patient.
+
+    Raises:
+        ValueError: If a column is missing, a cell comes twice, or a case belongs to two patients.
+    """
+    check_cells(cells)
+    values = cells[["entry", "patient", "label", "case"]].assign(counted=counted_values(cells, worst))
+    means = values.groupby(["entry", "patient", "label", "case"], observed=True)["counted"].mean()
+    for level in (["entry", "patient", "label"], ["entry", "patient"]):
+        means = means.groupby(level=level, observed=True).mean()
+    return means.unstack("patient")
+
+
+def status_counts(cells: pd.DataFrame) -> pd.DataFrame:
+    """Counts what happened to one metric's values, to be shown beside every mean.
+
+    Args:
+        cells: As in `per_patient`.
+
+    Returns:
+        A row per entry with columns n_valid (both masks have the label), n_empty_reference (the label is not
+        there; whether or not it was predicted), n_missed (it is there but was not predicted) and n_failed
+        (failed or missing). They sum to the entry's rows.
+
+    Raises:
+        ValueError: As in `per_patient`.
+    """
+    check_cells(cells)
+    status = cells["status"].mask((cells["status"] == "ok") & cells["value"].isna(), "failed")
+    groups = {
+        "n_valid": status == "ok",
+        "n_empty_reference": status.isin(("both_empty", "reference_empty")),
+        "n_missed": status == "prediction_empty",
+        "n_failed": status.isin(FAILED),
+    }
+    return pd.DataFrame(groups).groupby(cells["entry"], observed=True).sum()
+
+
+def check_cells(cells: pd.DataFrame) -> None:
+    """Checks that cells can be averaged.
+
+    Raises:
+        ValueError: As in `per_patient`.
+    """
+    missing = [name for name in COLUMNS if name not in cells.columns]
+    if missing:
+        raise ValueError(f"cells need the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}")
+    twice = cells.duplicated(KEY)
+    if twice.any():
+        first = cells.loc[twice, KEY].iloc[0].to_dict()
+        raise ValueError(f"a cell must come once, one metric at a time; twice: {first}")
+    owners = cells[["case", "patient"]].drop_duplicates()
+    shared = owners["case"].duplicated()
+    if shared.any():
+        raise ValueError(
+            f"a case must belong to one patient; {owners.loc[shared, 'case'].iloc[0]} has several"
+        )
+
+
+def check_patients(values: pd.DataFrame) -> None:
+    """Checks that a table has one value per entry and patient, as `per_patient` makes it.
+
+    Raises:
+        ValueError: If its axes are not ``entry`` x ``patient``, or an entry or a patient comes twice: slices,
+            images or seeds were given where patients must be.
+    """
+    if values.index.name != "entry" or values.columns.name != "patient":
+        raise ValueError(
+            "statistics take a table of entries x patients from per_patient, got "
+            f"{values.index.name} x {values.columns.name}"
+        )
+    for kind, axis in (("entry", values.index), ("patient", values.columns)):
+        if not axis.is_unique:
+            again = axis[axis.duplicated()][0]
+            raise ValueError(f"one value per entry and patient is needed; {kind} {again} comes several times")

@@ -1,0 +1,204 @@
+"""Checks that span sections of a suite: names, labels, folds, overrides, search spaces, claims."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from bench.suite import resolve
+from bench.suite.check_space import check_spaces
+from bench.suite.document import YamlPath
+from bench.suite.findings import Finding, findings
+from bench.suite.schema import AXES, LossEntry, Resources, Suite, TaskEntry
+from medseg.errors import RegistryError, UnknownNameError, did_you_mean
+from medseg.losses import LOSSES
+from medseg.metrics import METRICS
+from medseg.models import MODELS
+from medseg.registry import Registry
+from medseg.tasks import TASKS, TaskSpec
+from medseg.training.config import TrainConfig
+
+
+def check_suite(suite: Suite) -> list[Finding]:
+    """Returns everything that is wrong with a suite whose sections are each valid."""
+    checks: tuple[Callable[[Suite], Iterator[Finding]], ...] = (
+        _names,
+        _overrides,
+        _data,
+        _tuning,
+        _claims,
+        check_spaces,
+    )
+    found = [finding for check in checks for finding in check(suite)]
+    return list(dict.fromkeys(found))
+
+
+def known_tasks(suite: Suite) -> dict[int, TaskSpec]:
+    """Returns the suite's tasks that exist and whose overrides are valid, by position."""
+    tasks = {}
+    for index, entry in enumerate(suite.tasks):
+        try:
+            tasks[index] = resolve.task_spec(entry)
+        except (UnknownNameError, RegistryError, ValidationError):
+            continue
+    return tasks
+
+
+def _names(suite: Suite) -> Iterator[Finding]:
+    sections: tuple[tuple[str, Registry, Sequence[TaskEntry | LossEntry]], ...] = (
+        ("tasks", TASKS, suite.tasks),
+        ("models", MODELS, suite.models),
+        ("losses", LOSSES, suite.losses),
+    )
+    for section, registry, entries in sections:
+        seen: dict[str, int] = {}
+        for index, entry in enumerate(entries):
+            yield from _unknown(registry, entry.name, (section, index, "name"))
+            title = entry.title
+            if title in seen:
+                hint = "" if section == "tasks" else "; give one of them another label"
+                yield Finding(
+                    (section, index),
+                    f"{section}: '{title}' is listed twice, first as number {seen[title] + 1}{hint}",
+                )
+            seen.setdefault(title, index)
+
+
+def _unknown(registry: Registry, name: str, path: YamlPath) -> Iterator[Finding]:
+    try:
+        registry.path(name)
+    except (UnknownNameError, RegistryError) as error:
+        yield Finding(path, str(error))
+
+
+def _overrides(suite: Suite) -> Iterator[Finding]:
+    for index, entry in enumerate(suite.tasks):
+        prefix: YamlPath = ("tasks", index)
+        try:
+            base = resolve.registered_task(entry.name)
+        except UnknownNameError:
+            continue
+        except RegistryError as error:
+            yield Finding(prefix, str(error))
+            continue
+        if "phantom" in entry.overrides and base.phantom is None:
+            yield Finding((*prefix, "phantom"), f"{entry.name} is read from files: it has no phantom", True)
+            continue
+        yield from _invalid(TaskSpec, resolve.task_tree(entry), entry.overrides, prefix)
+    for index, task in known_tasks(suite).items():
+        for number, metric in enumerate(task.metrics):
+            yield from _unknown(METRICS, metric, ("tasks", index, "metrics", number))
+        if task.selection_metric not in task.metrics:
+            yield Finding(
+                ("tasks", index, "selection_metric"),
+                f"selection_metric must be one of the task's metrics ({', '.join(task.metrics)}), "
+                f"got {task.selection_metric!r}",
+            )
+    yield from _invalid(TrainConfig, suite.train, suite.train, ("train",))
+    for index, model in enumerate(suite.models):
+        prefix = ("models", index)
+        tree = resolve.merged(suite.train, model.train)
+        yield from _invalid(TrainConfig, tree, model.train, (*prefix, "train"))
+        tree = resolve.merged(suite.resources.model_dump(), model.resources)
+        yield from _invalid(Resources, tree, model.resources, (*prefix, "resources"))
+
+
+def _invalid(
+    kind: type[BaseModel], tree: Mapping[str, Any], over: Mapping[str, Any], prefix: YamlPath
+) -> Iterator[Finding]:
+    """Validates overrides in their place; only what they brought in is reported."""
+    try:
+        resolve.validated(kind, tree)
+    except ValidationError as error:
+        for finding in findings(error, kind, tree, prefix):
+            inner = finding.path[len(prefix) :]
+            if not inner or inner[0] in over:
+                yield finding
+
+
+def _data(suite: Suite) -> Iterator[Finding]:
+    known = {task.dataset for task in known_tasks(suite).values()}
+    for name in TASKS.names():
+        try:
+            known.add(resolve.registered_task(name).dataset)
+        except RegistryError:
+            continue
+    for name in suite.data:
+        if name not in known:
+            yield Finding(
+                ("data", name), f"unknown data set '{name}'{did_you_mean(name, sorted(known))}", True
+            )
+
+
+def _tuning(suite: Suite) -> Iterator[Finding]:
+    tune = suite.tune
+    for task in known_tasks(suite).values():
+        folds = task.split.folds
+        places: list[tuple[YamlPath, int]] = [
+            (("final", "folds", number), fold) for number, fold in enumerate(suite.final.folds)
+        ]
+        if tune:
+            places.append((("tune", "fold"), tune.fold))
+        for path, fold in places:
+            if fold >= folds:
+                yield Finding(path, f"fold must be less than the {folds} folds of {task.name}, got {fold}")
+    for axis, entries in zip(AXES, (suite.models, suite.losses), strict=True):
+        if axis not in suite.compare and len(entries) > 1 and tune is None:
+            yield Finding(
+                ("compare",),
+                f"compare leaves out {axis}, so that each study chooses one of {len(entries)}: "
+                "that needs a tune section",
+            )
+    if tune and tune.budget.epochs is not None:
+        try:
+            epochs = tune.epochs or max(resolve.train_config(suite, m).epochs for m in suite.models)
+        except ValidationError:
+            return
+        if tune.budget.epochs < epochs:
+            yield Finding(
+                ("tune", "budget", "epochs"),
+                f"a budget of {tune.budget.epochs} epochs does not pay for one tuning trial of {epochs}",
+            )
+
+
+def _claims(suite: Suite) -> Iterator[Finding]:
+    tasks = {task.name: task for task in known_tasks(suite).values()}
+    names = [entry.name for entry in suite.tasks]
+    seen: set[str] = set()
+    for index, claim in enumerate(suite.claims):
+        prefix: YamlPath = ("claims", index)
+        if claim.id in seen:
+            yield Finding((*prefix, "id"), f"claim '{claim.id}' is listed twice")
+        seen.add(claim.id)
+        if claim.task not in names:
+            hint = did_you_mean(claim.task, names)
+            yield Finding((*prefix, "task"), f"the suite has no task '{claim.task}'{hint}")
+        unknown = list(_unknown(METRICS, claim.metric, (*prefix, "metric")))
+        yield from unknown
+        task = tasks.get(claim.task)
+        if not unknown and task is not None and claim.metric not in task.metrics:
+            measured = ", ".join(task.metrics)
+            yield Finding(
+                (*prefix, "metric"), f"{task.name} does not measure {claim.metric}; it measures {measured}"
+            )
+        yield from _sides(suite, index)
+
+
+def _sides(suite: Suite, index: int) -> Iterator[Finding]:
+    claim = suite.claims[index]
+    titles: dict[str, Sequence[str]] = {
+        "model": [entry.title for entry in suite.models],
+        "loss": [entry.title for entry in suite.losses],
+    }
+    for side in ("better", "than"):
+        for axis in AXES:
+            path: YamlPath = ("claims", index, side, axis)
+            labels = getattr(claim, side).labels(axis)
+            if labels and axis not in suite.compare:
+                yield Finding(path, f"{axis} is not in compare: it is chosen by tuning, not compared")
+            for label in labels:
+                if label not in titles[axis]:
+                    hint = did_you_mean(label, titles[axis])
+                    yield Finding(path, f"the suite has no {axis} '{label}'{hint}")
+    if claim.better == claim.than:
+        yield Finding(("claims", index), f"claim '{claim.id}' compares an entry with itself")

@@ -1,0 +1,111 @@
+"""What sections of a suite mean together: overrides put over what they override. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from bench.suite.document import YamlPath
+from bench.suite.schema import LossEntry, ModelEntry, ParameterSpec, Resources, Suite, TaskEntry
+from medseg.tasks import TASKS, TaskSpec
+from medseg.training.config import TrainConfig
+
+# These mappings are values, not sections: an override replaces them.
+_WHOLE = {"labels"}
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A parameter of a search space, and where in the suite it was written."""
+
+    spec: ParameterSpec
+    path: YamlPath
+
+
+def validated(model: type[Model], tree: Mapping[str, Any]) -> Model:
+    """Validates values as they stand in YAML: lists are tuples, but text is no number and true is not 1.
+
+    Raises:
+        pydantic.ValidationError: If they do not fit.
+    """
+    return model.model_validate_json(json.dumps(tree), strict=True)
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a tree of mappings with another one put over it."""
+    tree = dict(base)
+    for key, value in over.items():
+        below = tree.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping) and key not in _WHOLE:
+            tree[key] = merged(below, value)
+        else:
+            tree[key] = value
+    return tree
+
+
+def registered_task(name: str) -> TaskSpec:
+    """Returns a task as it is registered.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+        RegistryError: If it cannot be imported.
+    """
+    spec: TaskSpec = TASKS.load(name)
+    return spec
+
+
+def task_tree(entry: TaskEntry) -> dict[str, Any]:
+    """Returns the fields of a registered task with the suite's overrides."""
+    return merged(registered_task(entry.name).model_dump(mode="json"), entry.overrides)
+
+
+def task_spec(entry: TaskEntry) -> TaskSpec:
+    """Returns a task as the suite uses it.
+
+    Raises:
+        pydantic.ValidationError: If an override does not fit.
+    """
+    return validated(TaskSpec, task_tree(entry))
+
+
+def train_config(suite: Suite, model: ModelEntry | None = None) -> TrainConfig:
+    """Returns the base training setting, of the suite or with one of its models.
+
+    Raises:
+        pydantic.ValidationError: If a value does not fit.
+    """
+    return validated(TrainConfig, merged(suite.train, model.train if model else {}))
+
+
+def resources(suite: Suite, model: ModelEntry) -> Resources:
+    """Returns what a trial with a model takes of a node.
+
+    Raises:
+        pydantic.ValidationError: If an override does not fit.
+    """
+    return validated(Resources, merged(suite.resources.model_dump(), model.resources))
+
+
+def effective_space(suite: Suite, model: ModelEntry, loss: LossEntry) -> dict[str, Placed]:
+    """Returns the search space of a model with a loss, by dotted path, sorted.
+
+    The model's own space is put over `tune.space`, the loss's over both; null removes a parameter.
+    """
+    if suite.tune is None:
+        return {}
+    layers: list[tuple[YamlPath, Mapping[str, ParameterSpec | None]]] = [
+        (("tune", "space"), suite.tune.space),
+        (("models", suite.models.index(model), "space"), model.space),
+        (("losses", suite.losses.index(loss), "space"), loss.space),
+    ]
+    space: dict[str, Placed] = {}
+    for prefix, layer in layers:
+        for name, spec in layer.items():
+            if spec is None:
+                space.pop(name, None)
+            else:
+                space[name] = Placed(spec, (*prefix, name))
+    return dict(sorted(space.items()))

@@ -1,0 +1,1 @@
+"""Medical image segmentation parts: tasks, data, models, losses, metrics and training."""

@@ -1,0 +1,106 @@
+"""Deep residual U-Net."""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from medseg.config import Config
+from medseg.models.blocks import he_normal_, require_divisible
+
+
+class ResUNetConfig(Config):
+    """Options of the deep residual U-Net."""
+
+    features: Annotated[tuple[PositiveInt, ...], Field(min_length=2)] = Field(
+        (64, 128, 256, 512), description="Channels per level, full resolution first, the bridge last."
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="After the bridge; the paper has none.")
+    upsample: Literal["nearest", "bilinear"] = Field("nearest", description="Enlarging without parameters.")
+
+
+class ResUNet(nn.Module):
+    """Deep residual U-Net of pre-activation units.
+
+    Zhang, Liu, Wang 2018, "Road extraction by deep residual U-Net", https://arxiv.org/abs/1711.10684.
+    Layers at the default `features`::
+
+        image ─ unit 64 ─────────── skip ─────────── cat ─ unit 64 ─ 1x1 ─ logits
+                  └ unit 128, /2 ── skip ── cat ─ unit 128 ─ x2 ┘
+                      └ unit 256, /2 ─ ... ─ unit 256 ─ x2 ┘
+                          └ unit 512, /2 (bridge) ─ x2 ┘
+
+    unit n: batch norm, ReLU, 3x3 convolution to n channels (stride 2 where /2), batch norm, ReLU, 3x3
+    convolution, plus the shortcut: 1x1 convolution of the same stride, batch norm. The first unit starts with
+    its convolution. x2: parameter-free upsampling. 8,222,724 parameters for one channel and four classes.
+
+    Args:
+        in_channels: Channels of the images.
+        out_channels: Channels of the logits.
+        config: Options.
+    """
+
+    Config = ResUNetConfig
+
+    def __init__(self, in_channels: int, out_channels: int, config: ResUNetConfig):
+        super().__init__()
+        features, levels = config.features, len(config.features) - 1
+        self.size_divisor = 2**levels
+        self.encode = nn.ModuleList(
+            _Unit(below, here, stride=1 if level == 0 else 2, preactivate=level > 0)
+            for level, (below, here) in enumerate(zip((in_channels, *features), features, strict=False))
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.enlarge = nn.Upsample(scale_factor=2, mode=config.upsample)
+        # Deepest level first: the order in which they run.
+        self.decode = nn.ModuleList(
+            _Unit(features[level + 1] + features[level], features[level]) for level in reversed(range(levels))
+        )
+        self.head = nn.Conv2d(features[0], out_channels, 1)
+        he_normal_(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Maps images to logits.
+
+        Args:
+            image: Float (B, in_channels, H, W), H and W divisible by `size_divisor`.
+
+        Returns:
+            Logits (B, out_channels, H, W).
+
+        Raises:
+            ModelError: If H or W is not divisible.
+        """
+        require_divisible(f"resunet with {len(self.decode)} strided units", image, self.size_divisor)
+        x, skips = image, []
+        for unit in self.encode:
+            x = unit(x)
+            skips.append(x)
+        x = self.dropout(skips.pop())
+        for unit in self.decode:
+            x = unit(torch.cat((self.enlarge(x), skips.pop()), dim=1))
+        logits: Tensor = self.head(x)
+        return logits
+
+
+class _Unit(nn.Module):
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, preactivate: bool = True):
+        super().__init__()
+        before = [nn.BatchNorm2d(in_channels), nn.ReLU(inplace=True)] if preactivate else []
+        self.residual = nn.Sequential(
+            *before,
+            nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1),
+        )
+        # A strided 1x1 convolution reads every stride-th pixel. Said this way it may run in channels_last, where
+        # torch 2.13's CPU build crashes on strided 1x1 convolutions of few channels.
+        self.stride = stride
+        self.shortcut = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        picked = x[..., :: self.stride, :: self.stride]
+        out: Tensor = self.residual(x) + self.shortcut(picked)
+        return out

@@ -1,0 +1,32 @@
+"""Finding a suite's results."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import ResultsError
+from bench.results.find import find_results
+from bench.results.store import Store
+
+
+def test_newest_by_default(tmp_path: Path, trial_row: Callable[..., dict[str, Any]]) -> None:
+    for age, name in enumerate(["quick", "full"]):
+        Store(tmp_path / name).write(trial_row(), [], [])
+        for part in (tmp_path / name / "trials").iterdir():
+            os.utime(part, (1e9 - age, 1e9 - age))
+    (tmp_path / "empty" / "trials").mkdir(parents=True)
+    assert find_results(None, tmp_path) == tmp_path / "quick"
+    assert find_results(tmp_path / "full", Path("nowhere")) == tmp_path / "full"
+    assert find_results(Path("full"), tmp_path) == tmp_path / "full"
+    with pytest.raises(ResultsError, match=r"fast: no results there; .* holds full, quick"):
+        find_results(Path("fast"), tmp_path)
+
+
+def test_none_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match=r"no results in .*; `bench run SUITE` makes some"):
+        find_results(None, tmp_path)
+    with pytest.raises(ResultsError, match=r"x: no results there$"):
+        find_results(Path("x"), tmp_path)

@@ -1,0 +1,325 @@
+"""The store: round trips, replacement, and what a crash or a damaged file leaves."""
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bench.errors import ResultsError
+from bench.results.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, VERSION_KEY
+from bench.results.store import Store
+
+Rows = Callable[..., dict[str, Any]]
+TRIAL = "aaaaaaaaaaaaaaaa"
+
+
+def files(root: Path) -> list[str]:
+    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+
+
+def test_round_trip(tmp_path: Path, trial_row: Rows, case_row: Rows, curve_row: Rows) -> None:
+    store, row = Store(tmp_path), trial_row()
+    cases = [case_row(), case_row(label="all", value=math.nan, status="failed")]
+    assert store.write(row, cases, [curve_row()])
+    trials = store.trials()
+    assert trials.iloc[0].to_dict() == row
+    assert set(trials.columns) == set(row)
+    read = store.cases()
+    assert list(read["value"].fillna(-1)) == [0.9, -1]
+    assert read.iloc[0].to_dict() == case_row() | {"code": row["code"], "attempt": 1}
+    assert store.curves().iloc[0].to_dict() == curve_row() | {"code": row["code"], "attempt": 1}
+    code = row["code"][:8]
+    assert files(tmp_path) == [
+        f"cases/{TRIAL}-{code}-1.parquet",
+        f"curves/{TRIAL}-{code}-1.parquet",
+        f"trials/{TRIAL}-{code}.parquet",
+    ]
+
+
+def test_empty_store_gives_typed_frames(tmp_path: Path, trial_row: Rows, case_row: Rows) -> None:
+    empty, full = Store(tmp_path / "none"), Store(tmp_path / "some")
+    full.write(trial_row(), [case_row()], [])
+    for name in TABLES:
+        nothing, something = getattr(empty, name)(), getattr(full, name)()
+        assert not len(nothing)
+        pd.testing.assert_series_equal(nothing.dtypes, something.dtypes)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_failed_trial_has_no_numbers(tmp_path: Path, trial_row: Rows) -> None:
+    store = Store(tmp_path)
+    store.write(
+        trial_row(status="oom", value=math.nan, parameters=None, best_epoch=None, steps=None, train_s=None),
+        [],
+        [],
+    )
+    row = store.trials().iloc[0]
+    assert row["status"] == "oom"
+    assert row[["value", "parameters", "best_epoch", "steps", "train_s"]].isna().all()
+    assert store.trials()["parameters"].dtype == pd.Int64Dtype()
+
+
+def test_filters(tmp_path: Path, trial_row: Rows, case_row: Rows) -> None:
+    store = Store(tmp_path)
+    for trial in ("t1", "t2"):
+        rows = [case_row(trial=trial), case_row(trial=trial, part="validation")]
+        store.write(trial_row(trial=trial), rows, [])
+    assert len(store.cases()) == 4
+    assert set(store.cases(trials=["t2"])["trial"]) == {"t2"}
+    assert set(store.cases(part="test")["part"]) == {"test"}
+    assert store.cases(trials=[], part="test").empty
+
+
+def test_a_later_attempt_replaces_the_earlier(tmp_path: Path, trial_row: Rows, case_row: Rows) -> None:
+    store = Store(tmp_path)
+    store.write(trial_row(status="crashed"), [], [])
+    store.write(trial_row(), [case_row()], [])
+    assert list(store.trials()["attempt"]) == [2]
+    assert list(store.cases()["attempt"]) == [2]
+    assert len(files(tmp_path)) == 3
+
+
+def test_other_code_stands_beside(tmp_path: Path, trial_row: Rows, case_row: Rows) -> None:
+    store = Store(tmp_path)
+    store.write(trial_row(), [case_row(value=0.1)], [])
+    store.write(trial_row(code="0123456789", minutes=5), [case_row(value=0.2)], [])
+    assert list(store.trials()["attempt"]) == [1, 1]
+    joined = store.cases().merge(store.trials(), on=["trial", "code", "attempt"], suffixes=("", "_trial"))
+    assert dict(zip(joined["code"], joined["value"], strict=True)) == {"c0de" * 16: 0.1, "0123456789": 0.2}
+
+
+@pytest.mark.parametrize("status", ["interrupted", "infra_lost"])
+def test_a_lost_worker_never_replaces_a_complete_result(
+    tmp_path: Path, trial_row: Rows, case_row: Rows, status: str
+) -> None:
+    store = Store(tmp_path)
+    store.write(trial_row(), [case_row()], [])
+    assert not store.write(trial_row(status=status), [], [])
+    assert list(store.trials()["status"]) == ["complete"]
+    assert len(store.cases()) == 1
+    assert store.write(trial_row(status="diverged"), [], [])
+    assert list(store.trials()["status"]) == ["diverged"]
+    assert store.cases().empty
+
+
+@pytest.mark.parametrize("crash_at", range(3))
+@pytest.mark.parametrize("before", [None, "crashed", "complete"])
+def test_a_crash_at_any_moment_changes_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trial_row: Rows,
+    case_row: Rows,
+    crash_at: int,
+    before: str | None,
+) -> None:
+    store = Store(tmp_path)
+    if before:
+        store.write(trial_row(status=before), [case_row(value=0.1)] if before == "complete" else [], [])
+    expected = store.trials(), store.cases()
+    replace, calls = os.replace, iter(range(3))
+
+    def dying(source: Path, target: Path) -> None:
+        if next(calls) == crash_at:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", dying)
+        with pytest.raises(KeyboardInterrupt):
+            store.write(trial_row(), [case_row(value=0.9)], [])
+    pd.testing.assert_frame_equal(store.trials(), expected[0])
+    pd.testing.assert_frame_equal(store.cases(), expected[1])
+    # And the next attempt heals it, leaving no litter.
+    store.write(trial_row(), [case_row(value=0.9)], [])
+    assert list(store.cases()["value"]) == [0.9]
+    assert len(files(tmp_path)) == 3
+
+
+def test_files_in_the_making_are_passed_over(tmp_path: Path, trial_row: Rows) -> None:
+    store = Store(tmp_path)
+    store.write(trial_row(), [], [])
+    (tmp_path / "trials" / ".tmp-1-x").write_bytes(b"PAR1 half")
+    (tmp_path / "trials" / "notes.txt").write_text("mine")
+    assert len(store.trials()) == 1
+
+
+def test_a_killed_writer_leaves_nothing_that_looks_like_a_table(tmp_path: Path, trial_row: Rows) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from bench.results.files import write_atomic\n"
+        "write_atomic(Path(sys.argv[1]), lambda path: (path.write_bytes(b'PAR1 half'), os.kill(os.getpid(), 9)))"
+    )
+    target = tmp_path / "trials" / f"{TRIAL}-c0dec0de.parquet"
+    killed = subprocess.run([sys.executable, "-c", script, str(target)], check=False)
+    assert killed.returncode == -9
+    assert len(files(tmp_path)) == 1
+    assert not list(tmp_path.rglob("*.parquet"))
+    store = Store(tmp_path)
+    assert store.trials().empty
+    assert store.write(trial_row(), [], [])
+
+
+def test_a_full_disk_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial_row: Rows
+) -> None:
+    store = Store(tmp_path)
+    store.write(trial_row(status="crashed"), [], [])
+    before = files(tmp_path)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            store.write(trial_row(), [], [])
+    assert files(tmp_path) == before
+    assert list(store.trials()["status"]) == ["crashed"]
+
+
+def damage_truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def damage_alien(path: Path) -> None:
+    pq.write_table(pa.table({"x": [1]}), path)
+
+
+def damage_newer(path: Path) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION + 1)}), path)
+
+
+def damage_columns(path: Path) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["trial"]), path)
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (damage_truncate, "damaged or not Parquet .*delete it and run the suite again"),
+        (damage_alien, "not a results file of medseg-bench; move it out"),
+        (damage_newer, "written with results schema 2, this medseg-bench reads up to 1; install a newer one"),
+        (damage_columns, "not a .* file of medseg-bench: missing column trial"),
+    ],
+)
+def test_damaged_files_are_named(
+    tmp_path: Path,
+    trial_row: Rows,
+    case_row: Rows,
+    curve_row: Rows,
+    name: str,
+    damage: Callable[[Path], None],
+    message: str,
+) -> None:
+    store = Store(tmp_path)
+    store.write(trial_row(), [case_row()], [curve_row()])
+    path = next((tmp_path / name).glob("*.parquet"))
+    damage(path)
+    with pytest.raises(ResultsError, match=f"{path}: {message}"):
+        getattr(store, name)()
+
+
+def test_a_missing_part_is_not_a_hole(tmp_path: Path, trial_row: Rows, case_row: Rows) -> None:
+    store = Store(tmp_path)
+    store.write(trial_row(), [case_row()], [])
+    path = next((tmp_path / "cases").iterdir())
+    path.unlink()
+    with pytest.raises(ResultsError, match=f"{path}: this part of a trial is missing"):
+        store.cases()
+
+
+def test_replacement_between_two_looks_is_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial_row: Rows, case_row: Rows
+) -> None:
+    store = Store(tmp_path)
+    store.write(trial_row(), [case_row(value=0.1)], [])
+    parts = Store._parts
+
+    def slow(self: Store, trials: Any) -> list[Any]:
+        found = parts(self, trials)
+        monkeypatch.setattr(Store, "_parts", parts)
+        store.write(trial_row(), [case_row(value=0.2)], [])
+        return found
+
+    monkeypatch.setattr(Store, "_parts", slow)
+    assert list(store.cases()["value"]) == [0.2]
+
+
+def test_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial_row: Rows) -> None:
+    store = Store(tmp_path)
+    store.write(trial_row(), [], [])
+    path = next((tmp_path / "trials").iterdir())
+    older = pq.read_table(path).rename_columns({"detail": "reason"})
+    pq.write_table(older.replace_schema_metadata({VERSION_KEY: "0"}), path)
+    with pytest.raises(ResultsError, match="results schema 0 can no longer be read"):
+        store.trials()
+    monkeypatch.setitem(MIGRATIONS, 0, lambda name, table: table.rename_columns({"reason": "detail"}))
+    assert store.trials().iloc[0].to_dict() == trial_row()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"colour": "red"}, "trials row 0: unknown column colour"),
+        ({"status": "done"}, "status must be one of 'complete', .*, got 'done'"),
+        ({"phase": "test"}, "phase must be one of 'tune', 'final', got 'test'"),
+        ({"fold": "first"}, "column fold must be int32"),
+        ({"fold": None}, "row 0: fold must not be empty"),
+        ({"task": 3}, "column task must be string"),
+    ],
+)
+def test_wrong_trials_are_refused(
+    tmp_path: Path, trial_row: Rows, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Store(tmp_path).write(trial_row(**change), [], [])
+    assert not files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trial": "other"}, "cases row of trial 'other' among those of 'aaaa"),
+        ({"status": "lost"}, "cases row 0: status must be one of 'ok', .*, got 'lost'"),
+        ({"unit": "cm"}, "unit must be one of 'mm', 'px', '', got 'cm'"),
+        ({"part": "train"}, "part must be one of 'validation', 'test', got 'train'"),
+        ({"slice": 3}, "unknown column slice"),
+    ],
+)
+def test_wrong_cases_are_refused(
+    tmp_path: Path, trial_row: Rows, case_row: Rows, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Store(tmp_path).write(trial_row(), [case_row(**change)], [])
+    assert not files(tmp_path)
+
+
+def test_missing_columns_are_named(tmp_path: Path, trial_row: Rows) -> None:
+    row = trial_row()
+    del row["seed"], row["fold"]
+    with pytest.raises(ValueError, match="trials row 0: missing column fold, seed"):
+        Store(tmp_path).write(row, [], [])
+
+
+def test_suite_is_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.read_suite() is None
+    suite = {"suite": "quick", "claims": [{"id": "überlegen", "margin": 0.005}]}
+    store.write_suite(suite)
+    assert store.read_suite() == suite
+    (tmp_path / "suite.json").write_text('{"suite": ')
+    with pytest.raises(ResultsError, match=r"suite\.json: cannot be read .*run the suite again"):
+        store.read_suite()
+    (tmp_path / "suite.json").write_text("[]")
+    with pytest.raises(ResultsError, match="must hold an object, got list"):
+        store.read_suite()

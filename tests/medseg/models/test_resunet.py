@@ -1,0 +1,63 @@
+"""Deep residual U-Net against its paper."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from medseg.models import count_parameters
+from medseg.models.resunet import ResUNet, ResUNetConfig
+
+
+def resunet(**options):
+    return ResUNet(in_channels=1, out_channels=4, config=ResUNetConfig(**options))
+
+
+@pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
+def test_parameters(upsample):
+    with torch.device("meta"):
+        assert count_parameters(resunet(upsample=upsample)) == 8_222_724
+
+
+def test_layers_follow_the_paper_by_hand():
+    """The forward pass written out from the paper's table 1, on the model's own tensors."""
+    torch.manual_seed(0)
+    model = resunet(features=(2, 3, 4)).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    weights = model.state_dict()
+
+    def conv(x, name, stride=1, padding=1):
+        return F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride, padding)
+
+    def norm(x, name):
+        mean, var = weights[f"{name}.running_mean"], weights[f"{name}.running_var"]
+        return F.batch_norm(x, mean, var, weights[f"{name}.weight"], weights[f"{name}.bias"])
+
+    def unit(x, name, stride=1, first=False):
+        shortcut = norm(conv(x, f"{name}.shortcut.0", stride, 0), f"{name}.shortcut.1")
+        at = 0
+        if not first:
+            x, at = F.relu(norm(x, f"{name}.residual.0")), 2
+        x = conv(x, f"{name}.residual.{at}", stride)
+        x = conv(F.relu(norm(x, f"{name}.residual.{at + 1}")), f"{name}.residual.{at + 3}")
+        return x + shortcut
+
+    images = torch.randn(2, 1, 16, 24)
+    one = unit(images, "encode.0", first=True)
+    two = unit(one, "encode.1", stride=2)
+    bridge = unit(two, "encode.2", stride=2)
+    up = unit(torch.cat((F.interpolate(bridge, scale_factor=2), two), 1), "decode.0")
+    up = unit(torch.cat((F.interpolate(up, scale_factor=2), one), 1), "decode.1")
+    torch.testing.assert_close(model(images), conv(up, "head", padding=0))
+
+
+def test_dropout_acts_in_training_only():
+    torch.manual_seed(0)
+    model = resunet(features=(4, 8, 16), dropout=0.5)
+    images = torch.randn(2, 1, 16, 16)
+    model.train()
+    assert not torch.equal(model(images), model(images))
+    model.eval()
+    assert torch.equal(model(images), model(images))
