@@ -13,14 +13,14 @@ test: .venv/test.stamp lint
 	$(BIN)/python -m pytest -q
 
 lint: .venv/test.stamp
-	$(BIN)/ruff format --check bench medseg tests
-	$(BIN)/ruff check bench medseg tests
+	$(BIN)/ruff format --check bench medseg tests benchmarks
+	$(BIN)/ruff check bench medseg tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: .venv/test.stamp
-	$(BIN)/ruff format bench medseg tests
-	$(BIN)/ruff check --fix bench medseg tests
+	$(BIN)/ruff format bench medseg tests benchmarks
+	$(BIN)/ruff check --fix bench medseg tests benchmarks
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 WIDTH_WITHOUT_TERMINAL = 120
+MOST_REASONS = 5
 
 
 def make_console() -> Console:
@@ -127,7 +128,11 @@ def _say(summary: "Summary", results: Path, suite: Path, console: Console) -> No
     else:
         say(f"Ran {summary.ran} trials; {summary.complete} of {summary.planned} are complete in {results}.")
     for status, count in sorted(summary.failed.items()):
-        say(f"  {count} {status}: their rows say why; --only failed runs them again")
+        say(f"  {count} {status}; --only failed runs them again")
+    for reason in summary.reasons[:MOST_REASONS]:
+        say(f"  {reason}", soft_wrap=True, highlight=False, markup=False)
+    if len(summary.reasons) > MOST_REASONS:
+        say(f"  and {len(summary.reasons) - MOST_REASONS} other reasons: column detail of the trials table")
     for name in summary.hopeless:
         say(f"  {name}: every tuning trial failed, so there is nothing to retrain; it ranks last")
     if summary.stale:

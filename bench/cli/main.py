@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import click
@@ -125,3 +126,12 @@ def main() -> None:
     except (BenchError, MedsegError) as error:
         click.echo(f"bench: {error}", err=True)
         sys.exit(getattr(error, "exit_code", 3))
+    except OSError as error:
+        click.echo(f"bench: {error}; what was computed is kept, the same command goes on", err=True)
+        sys.exit(4)
+    except Exception:  # noqa: BLE001 - exit code 1 would say that trials failed
+        traceback.print_exc()
+        click.echo(
+            "bench: this is a bug in bench; what was computed is kept. Please report the above.", err=True
+        )
+        sys.exit(70)

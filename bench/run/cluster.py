@@ -2,8 +2,11 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+
+from bench.errors import BenchError
+from bench.suite.schema import Resources
 
 # Read by Ray when it is imported or started, so these are set first. Ours win over nothing the user set.
 QUIET = {
@@ -19,8 +22,8 @@ OBJECT_STORE_BYTES = 200 * 2**20
 
 
 @contextmanager
-def ray_session(cpus: int | None, verbose: bool) -> Iterator[dict[str, float]]:
-    """Runs a local Ray, without dashboard and telemetry, and yields its resources.
+def ray_session(cpus: int | None, verbose: bool) -> Iterator[list[dict[str, float]]]:
+    """Runs a local Ray, without dashboard and telemetry, and yields the resources of each node.
 
     Args:
         cpus: Cores to use; none takes all.
@@ -44,6 +47,38 @@ def ray_session(cpus: int | None, verbose: bool) -> Iterator[dict[str, float]]:
     for name in ("ray", "ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(level)
     try:
-        yield ray.cluster_resources()
+        yield [node["Resources"] for node in ray.nodes() if node["Alive"]]
     finally:
         ray.shutdown()
+
+
+def count_slots(nodes: Sequence[Mapping[str, float]], needs: Mapping[str, Resources]) -> int:
+    """Counts the trials that can run at once, going by the most demanding kind.
+
+    Args:
+        nodes: Resources of each node, in Ray's words.
+        needs: What a trial of each entry takes.
+
+    Raises:
+        BenchError: If a trial fits no node; it would wait for ever.
+    """
+    slots = []
+    for entry, need in needs.items():
+        wanted = {"CPU": need.cpus, "GPU": need.gpus, "memory": need.memory_gb * 2**30}
+        fitting = sum(_times(node, wanted) for node in nodes)
+        if not fitting:
+            raise BenchError(
+                f"a trial of {entry} needs {_say(wanted)}, but no node has that: "
+                + "; ".join(_say({key: node.get(key, 0) for key in wanted}) for node in nodes)
+                + " (resources: in the suite says what a trial takes)"
+            )
+        slots.append(fitting)
+    return min(slots)
+
+
+def _times(node: Mapping[str, float], wanted: Mapping[str, float]) -> int:
+    return min(int(node.get(key, 0) / amount + 1e-9) for key, amount in wanted.items() if amount)
+
+
+def _say(resources: Mapping[str, float]) -> str:
+    return f"{resources['CPU']:g} CPU cores, {resources['GPU']:g} GPUs, {resources['memory'] / 2**30:.1f} GiB memory"

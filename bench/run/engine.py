@@ -18,7 +18,7 @@ from bench.plan.plan import Plan
 from bench.plan.study import Study
 from bench.results.lock import RunLock
 from bench.results.store import Store
-from bench.run.cluster import ray_session
+from bench.run.cluster import count_slots, ray_session
 from bench.run.interrupt import StopRequest
 from bench.run.job import Job, WorkerConfig
 from bench.run.progress import Display
@@ -60,6 +60,7 @@ class Summary:
     complete: int
     stale: int
     failed: dict[str, int] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
     hopeless: tuple[str, ...] = ()
     interrupted: bool = False
 
@@ -114,6 +115,7 @@ def known_trials(trials: pd.DataFrame, code: str) -> dict[str, Known]:
             stale=not row["current"],
             attempt=int(row["attempt"]),
             device_s=float(row["device_s"]) if pd.notna(row["device_s"]) else 0.0,
+            detail=row["detail"],
         )
     return found
 
@@ -155,12 +157,20 @@ def summarise(plan: Plan, queues: Sequence[StudyQueue], ran: int, interrupted: b
     """Counts how the plan's trials stand."""
     rows = [known for queue in queues for part in queue.finished() for known in part]
     failed = Counter(known.status for known in rows if known.status != "complete")
+    reasons = {
+        f"{queue.study.task.name}: {queue.study.entry}: {known.status}: {known.detail}": None
+        for queue in queues
+        for part in queue.finished()
+        for known in part
+        if known.status != "complete"
+    }
     return Summary(
         planned=sum(study.tune_total + study.final_total for study in plan.studies),
         ran=ran,
         complete=sum(known.status == "complete" for known in rows),
         stale=sum(known.stale for known in rows),
         failed=dict(failed),
+        reasons=tuple(reasons),
         hopeless=tuple(f"{q.study.task.name}: {q.study.entry}" for q in queues if q.failed),
         interrupted=interrupted,
     )
@@ -198,9 +208,9 @@ def _fit(
         ExitStack() as session,
     ):
         with console.status("starting workers"):
-            resources = session.enter_context(ray_session(options.cpus, options.verbose))
+            nodes = session.enter_context(ray_session(options.cpus, options.verbose))
             from bench.run.tuner import fit
-        tracker.slots = _slots(resources, plan.studies)
+        tracker.slots = count_slots(nodes, {study.entry: study.resources for study in plan.studies})
         fit(queues, workers, tracker, display, lambda: stop.requested, lost, Path(scratch))
         return stop.requested
 
@@ -218,11 +228,3 @@ def _worker(plan: Plan, study: Study, roots: dict[str, Path], code: str, options
         stop_file=(options.results / "stop").absolute(),
         timeout_s=options.timeout_s,
     )
-
-
-def _slots(resources: dict[str, float], studies: Sequence[Study]) -> int:
-    need = [study.resources for study in studies]
-    per_cpu = resources.get("CPU", 1) // max(r.cpus for r in need)
-    gpus = max(r.gpus for r in need)
-    per_gpu = resources.get("GPU", 0) / gpus if gpus else math.inf
-    return max(1, int(min(per_cpu, per_gpu)))

@@ -23,6 +23,7 @@ class Known:
     stale: bool
     attempt: int
     device_s: float
+    detail: str = ""
 
 
 @dataclass

@@ -18,15 +18,20 @@ UNFINISHED: Row = {
     "parameters": None,
     "best_epoch": None,
     "steps": None,
-    "wall_s": math.nan,
     "train_s": math.nan,
-    "device_s": math.nan,
     "device": "",
 }
 
 
-def trial_row(job: Job, worker: WorkerConfig, result: "TrialResult") -> Row:
-    """Returns the trials row of a job that ended, however it ended."""
+def trial_row(job: Job, worker: WorkerConfig, result: "TrialResult", elapsed_s: float = 0.0) -> Row:
+    """Returns the trials row of a job that ended, however it ended.
+
+    Args:
+        job: The job.
+        worker: Of the run.
+        result: What the trial left.
+        elapsed_s: What a trial that did not complete has cost; it counts in a budget of device time.
+    """
     spec, now = job.spec, datetime.now(UTC)
     summary = dict(result.summary)
     versions = summary.pop("versions", {})
@@ -59,6 +64,8 @@ def trial_row(job: Job, worker: WorkerConfig, result: "TrialResult") -> Row:
         "started_at": now,
         "finished_at": now,
         **UNFINISHED,
+        "wall_s": elapsed_s,
+        "device_s": elapsed_s,
         **summary,
     }
 

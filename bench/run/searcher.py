@@ -65,6 +65,7 @@ class SuiteSearcher(Searcher):  # type: ignore[misc]
             stale=False,
             attempt=job.attempt,
             device_s=float(result.get("device_s") or 0.0),
+            detail=str(result.get("detail", "the worker died")),
         )
         self.queues[job.study].ended(job, known)
         self.tracker.job_ended(job, status, value)

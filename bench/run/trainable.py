@@ -4,8 +4,8 @@ Torch is imported in the first step, not when the actor starts. An actor that is
 by Tune as soon as another one falls idle, and a second slot would stay empty for ever.
 """
 
-import os
 import time
+import traceback
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,12 +53,14 @@ class TrialRunner(Trainable):  # type: ignore[misc]
             return self._finish(end.value)
         except Exception as error:  # noqa: BLE001 - whatever a trial raises becomes a row, never a dead worker
             status, detail = classify(error)
+            if status == "crashed":
+                detail += f" (traceback: {self._keep_traceback()})"
             return self._finish(TrialResult(status, detail))
         return {"done": False, "status": "running", **vars(epoch)}
 
     def _finish(self, result: "TrialResult") -> dict[str, Any]:
         self._events = None
-        row = trial_row(self._job, self._worker, result)
+        row = trial_row(self._job, self._worker, result, time.monotonic() - self._started)
         Store(self._worker.results).write(row, case_rows(self._job, result), curve_rows(self._job, result))
         return {
             "done": True,
@@ -67,6 +69,12 @@ class TrialRunner(Trainable):  # type: ignore[misc]
             "value": row["value"],
             "device_s": row["device_s"],
         }
+
+    def _keep_traceback(self) -> str:
+        path = self._worker.results / "logs" / f"{self._job.trial}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+        return f"logs/{path.name}"
 
     def _should_stop(self) -> bool:
         limit = self._worker.timeout_s
@@ -120,8 +128,3 @@ def _data(job: Job, worker: WorkerConfig) -> "TrialData":
             f"(fingerprint {data.dataset.fingerprint[:12]}, expected {job.data_fingerprint[:12]})"
         )
     return data
-
-
-def worker_environment() -> dict[str, str]:
-    """Returns variables for Ray's processes; they inherit the driver's environment."""
-    return {"PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)}
