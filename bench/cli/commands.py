@@ -123,7 +123,7 @@ def list_command(kind: str) -> int:
 
 def _say(summary: "Summary", results: Path, suite: Path, console: Console) -> None:
     say = console.print
-    if summary.ran == 0 and not summary.interrupted:
+    if summary.idle:
         say(f"Nothing to do: {summary.complete} of {summary.planned} trials are complete in {results}.")
     else:
         say(f"Ran {summary.ran} trials; {summary.complete} of {summary.planned} are complete in {results}.")
@@ -134,7 +134,7 @@ def _say(summary: "Summary", results: Path, suite: Path, console: Console) -> No
     if len(summary.reasons) > MOST_REASONS:
         say(f"  and {len(summary.reasons) - MOST_REASONS} other reasons: column detail of the trials table")
     for name in summary.hopeless:
-        say(f"  {name}: every tuning trial failed, so there is nothing to retrain; it ranks last")
+        say(f"  {name}: every tuning trial failed, so it has no final trials")
     if summary.stale:
         say(f"  {summary.stale} were made by other code and are marked stale; --only stale runs them again")
     if summary.interrupted:

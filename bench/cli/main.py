@@ -49,7 +49,13 @@ def cli() -> None:
     help="Which trials to run: those without a result, also those that failed, those made by other code, or all.",
 )
 @click.option("--cpus", type=click.IntRange(min=1), help="Cores to use; all by default.")
-@click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="Longest a trial may take.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Longest a trial may take.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the log of Ray and of the workers.")
 def run(
     suite: Path,
@@ -70,7 +76,7 @@ def run(
 @click.argument("suite", type=click.Path(path_type=Path))
 @data_option
 def plan(suite: Path, data: tuple[str, ...]) -> None:
-    """Check a suite and show what it would run, without running it."""
+    """Check a suite and show what it would run, without running it. Images are hashed, not decoded."""
     from bench.cli.commands import plan_command
 
     sys.exit(plan_command(suite, data))
@@ -114,19 +120,21 @@ def main() -> None:
     # `module:Class` in a suite is looked up beside the user, as `python -m` would.
     sys.path.insert(0, os.getcwd())
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
+        cli(standalone_mode=False, prog_name="bench")
+    except BrokenPipeError:
+        # Whoever read our output has seen enough, e.g. `bench list models | head -1`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.exceptions.Abort):
         click.echo("interrupted; run the same command again to go on", err=True)
         sys.exit(130)
     except (BenchError, MedsegError) as error:
         click.echo(f"bench: {error}", err=True)
         sys.exit(getattr(error, "exit_code", 3))
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         click.echo(f"bench: {error}; what was computed is kept, the same command goes on", err=True)
         sys.exit(4)
     except Exception:  # noqa: BLE001 - exit code 1 would say that trials failed

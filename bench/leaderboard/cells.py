@@ -1,12 +1,13 @@
 """The test values of one task as a full grid: entries x folds x seeds x cases x labels, without holes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from bench.errors import ResultsError
 from bench.leaderboard.facts import MetricFacts, metric_facts
+from bench.leaderboard.planned import PlannedStudy, read_planned, relabel, within_plan
 from bench.results.schema import UNDECIDED
 from bench.results.select import current_finals, newest_per_trial, test_looks
 from bench.results.store import Store
@@ -100,8 +101,9 @@ def load_tasks(
     if trials.empty:
         what = f"of suite {suite} " if suite else ""
         raise ResultsError(f"{store.root}: no trials {what}yet; `bench run SUITE` makes some")
-    planned = _planned(store)
-    known = sorted({*trials["task"], *(name for name, _ in planned)})
+    planned = read_planned(store)
+    trials = relabel(trials, planned)
+    known = sorted({*trials["task"], *(study.task for study in planned)})
     for task in tasks or ():
         if task not in known:
             raise ResultsError(f"{store.root}: no trials of task '{task}' (there are: {', '.join(known)})")
@@ -109,19 +111,15 @@ def load_tasks(
     return [_load_task(store, trials, task, planned, code) for task in (tasks or known)]
 
 
-def _planned(store: Store) -> dict[tuple[str, str], str]:
-    """Returns the ids of the suite's studies by task and entry, where the suite was kept."""
-    studies = (store.read_suite() or {}).get("studies", [])
-    return {(study["task"], study["entry"]): study["id"] for study in studies}
-
-
 def _load_task(
-    store: Store, trials: pd.DataFrame, task: str, planned: Mapping[tuple[str, str], str], code: str
+    store: Store, trials: pd.DataFrame, task: str, planned: Sequence[PlannedStudy], code: str
 ) -> TaskCells:
     trials = trials[trials["task"] == task]
-    wanted = {entry: study for (name, entry), study in planned.items() if name == task}
+    mine_planned = [study for study in planned if study.task == task]
+    wanted = {study.entry: study.id for study in mine_planned}
     rows, notes = _one_protocol(trials)
     looks = test_looks(rows).set_index("entry")["looks"].to_dict()
+    rows = within_plan(rows, mine_planned)
     entries, pending = [], {}
     for name in sorted({*trials["entry"], *wanted}):
         mine = _of_study(rows[rows["entry"] == name], wanted.get(name))
@@ -133,7 +131,7 @@ def _load_task(
             entries.append(_entry(name, mine, current_finals(mine, code), looks.get(name, 0), gone))
     chosen = pd.concat([e.finals for e in entries]) if entries else current_finals(rows.iloc[:0])
     values = _values(store, chosen)
-    runs = chosen[["fold", "seed"]].drop_duplicates().sort_values(["fold", "seed"])
+    runs = _expected_runs(chosen, mine_planned)
     cells = _full_grid(values, [e.name for e in entries], runs)
     several = cells.dropna(subset=["definition"]).groupby("metric")["definition"].nunique()
     notes += [f"{name} was measured by several definitions" for name in several[several > 1].index]
@@ -141,6 +139,15 @@ def _load_task(
     found = values["entry"].value_counts()
     ranked = tuple(_incomplete(entry, runs, size, int(found.get(entry.name, 0))) for entry in entries)
     return TaskCells(task, ranked, pending, cells, tuple(notes))
+
+
+def _expected_runs(chosen: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.DataFrame:
+    """Returns the folds and seeds that every entry must have: the suite's, else all that any entry has."""
+    found = chosen[["fold", "seed"]].drop_duplicates().sort_values(["fold", "seed"])
+    runs = sorted({run for study in planned for run in study.runs})
+    if not runs:
+        return found
+    return pd.DataFrame(runs, columns=["fold", "seed"]).astype(found.dtypes.to_dict())
 
 
 def _of_study(trials: pd.DataFrame, study: str | None) -> pd.DataFrame:

@@ -84,6 +84,7 @@ def answer_claims(
     tasks: Sequence[TaskCells],
     resamples: int = RESAMPLES,
     seed: int = 0,
+    compare_axes: Sequence[str] = AXES,
 ) -> list[ClaimResult]:
     """Answers claims from the test values of final trials.
 
@@ -95,10 +96,11 @@ def answer_claims(
         tasks: Test values; a claim whose task is not among them is left out.
         resamples: Bootstrap samples.
         seed: Of the bootstrap.
+        compare_axes: Axes that make an entry. Over an axis that each study chose for itself nothing is paired.
     """
     by_task = {cells.task: cells for cells in tasks}
     asked = [claim for claim in claims if claim["task"] in by_task]
-    measured = [_measure(claim, by_task[claim["task"]], resamples, seed) for claim in asked]
+    measured = [_measure(claim, by_task[claim["task"]], resamples, seed, compare_axes) for claim in asked]
     corrected = iter(holm([part.test.p for parts in measured for part in parts]))
     results = []
     for claim, parts in zip(asked, measured, strict=True):
@@ -117,7 +119,9 @@ def answer_claims(
     return results
 
 
-def _measure(claim: Mapping[str, Any], cells: TaskCells, resamples: int, seed: int) -> list[_Measured]:
+def _measure(
+    claim: Mapping[str, Any], cells: TaskCells, resamples: int, seed: int, compare_axes: Sequence[str]
+) -> list[_Measured]:
     pairs = list(product(_sides(claim["better"]), _sides(claim["than"])))
     try:
         values, sign = cells.patients(_metric(claim)), cells.facts(_metric(claim)).sign
@@ -127,7 +131,7 @@ def _measure(claim: Mapping[str, Any], cells: TaskCells, resamples: int, seed: i
     labels = _labels(cells)
     found = []
     for better, than in pairs:
-        table, why = _paired_table(values * sign, labels, better, than)
+        table, why = _paired_table(values * sign, labels, better, than, compare_axes)
         test = compare(table, "better", "than", _margin(claim))
         if not why and not test.can_tell:
             why = f"{test.n} patients cannot give a p-value below {smallest_p(test.n):.3g}"
@@ -136,10 +140,10 @@ def _measure(claim: Mapping[str, Any], cells: TaskCells, resamples: int, seed: i
 
 
 def _paired_table(
-    values: pd.DataFrame, labels: pd.DataFrame, better: Labels, than: Labels
+    values: pd.DataFrame, labels: pd.DataFrame, better: Labels, than: Labels, compare_axes: Sequence[str]
 ) -> tuple[pd.DataFrame, str]:
     """Returns the two sides x patients, and why they are empty where they are."""
-    free = [axis for axis in AXES if axis not in better and axis not in than]
+    free = [axis for axis in compare_axes if axis not in better and axis not in than]
     sides = {"better": _matching(labels, better), "than": _matching(labels, than)}
     keys = {side: {tuple(labels.loc[name, free]) for name in names} for side, names in sides.items()}
     common = keys["better"] & keys["than"]

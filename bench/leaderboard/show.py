@@ -8,7 +8,7 @@ from rich.console import Console
 from bench.errors import ResultsError
 from bench.leaderboard.board import METRICS, build_task
 from bench.leaderboard.cells import load_tasks
-from bench.leaderboard.claims import answer_claims
+from bench.leaderboard.claims import AXES, answer_claims
 from bench.leaderboard.render import render
 from bench.leaderboard.terminal import Leaderboard
 from bench.plan.identity import code_fingerprint
@@ -47,7 +47,8 @@ def show(
     store = Store(find_results(results, results_root))
     cells = load_tasks(store, tasks=None if task is None else [task], code=code_fingerprint())
     boards = [build_task(one, metric, METRICS) for one in cells]
-    claims = answer_claims((store.read_suite() or {}).get("claims", []), cells)
+    suite = store.read_suite() or {}
+    claims = answer_claims(suite.get("claims", []), cells, compare_axes=suite.get("compare", AXES))
     if style == "rich" and output is None:
         console.print(Leaderboard(boards, claims))
         return

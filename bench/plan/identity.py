@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +47,18 @@ def task_identity(task: TaskSpec) -> dict[str, Any]:
     return {**dump, "labels": list(map(list, task.labels.items())), "metrics": sorted(task.metrics)}
 
 
-def trial_id(spec: TrialSpec, data_fingerprint: str, split_hash: str) -> str:
+def trial_id(spec: TrialSpec, data_fingerprint: str, split_hash: str, study: str = "") -> str:
     """Returns a trial's id: 16 hexadecimal digits.
 
     Args:
         spec: The trial.
         data_fingerprint: Of the task's data set, by content.
         split_hash: Of the assignment of patients to parts and folds.
+        study: Id of the study that the trial belongs to: one that two studies shared would be counted in one
+            of them only. Empty for a trial on its own.
     """
     identity = spec.model_dump(mode="json", exclude={"task"})
-    return digest(["trial", task_identity(spec.task), data_fingerprint, split_hash, identity])
+    return digest(["trial", study, task_identity(spec.task), data_fingerprint, split_hash, identity])
 
 
 def setting_id(setting: Mapping[str, Any]) -> str:
@@ -86,6 +89,24 @@ def study_id(
     return digest(
         ["study", task_identity(task), data_fingerprint, split_hash, dict(base), dimensions, search]
     )
+
+
+def external_source(path: str) -> str | None:
+    """Returns the SHA-256 of the file that defines a component from outside `medseg`; none for our own.
+
+    Args:
+        path: ``module:Attribute``. Our own sources are in `code_fingerprint`.
+    """
+    module = path.partition(":")[0]
+    if module.split(".")[0] == "medseg":
+        return None
+    try:
+        found = find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    if found is None or found.origin is None or not Path(found.origin).is_file():
+        return None
+    return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()
 
 
 @cache

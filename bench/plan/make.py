@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bench.errors import DataMissingError, Location, SuiteError
 from bench.plan.components import Components, check_components
-from bench.plan.identity import study_id
+from bench.plan.identity import external_source, study_id
 from bench.plan.plan import Plan, PlannedData, plan_hash
 from bench.plan.space import build_space
 from bench.plan.study import Budget, Choice, Study
@@ -19,6 +19,8 @@ from bench.suite.schema import LossEntry, ModelEntry, Suite
 from medseg.config import Component
 from medseg.data import index_dataset, make_split, resolve_root
 from medseg.errors import DataError, did_you_mean
+from medseg.losses import LOSSES
+from medseg.models import MODELS
 from medseg.tasks import TASKS, TaskSpec
 
 Problem = tuple[Location | None, str]
@@ -54,6 +56,9 @@ def make_plan(loaded: LoadedSuite, roots: Mapping[str, Path], cache_dir: Path) -
     studies = tuple(
         study for task in tasks.values() for study in _studies(suite, data[task.name], components)
     )
+    twins = list(_twins(loaded, studies))
+    if twins:
+        raise SuiteError(twins)
     return Plan(suite, studies, data, plan_hash(suite, studies))
 
 
@@ -139,10 +144,13 @@ def _study(
         for model, loss in product(models, losses)
     }
     space = build_space(some_models, some_losses, spaces)
-    base = {
+    base: dict[str, Any] = {
         "models": [[m.component.model_dump(), m.train.model_dump()] for m in some_models],
         "losses": [loss.component.model_dump() for loss in some_losses],
     }
+    sources = _external_sources(some_models, some_losses)
+    if sources:
+        base["sources"] = sources
     seed, fold = (tune.seed, tune.fold) if tune else (0, 0)
     epochs = (tune.epochs if tune else None) or max(model.train.epochs for model in some_models)
     search = {"sampler": tune.sampler, "seed": seed, "fold": fold, "epochs": epochs} if tune else None
@@ -162,6 +170,26 @@ def _study(
         final_seeds=suite.final.seeds,
         resources=resources(suite, models[0]).largest(resources(suite, model) for model in models),
     )
+
+
+def _external_sources(models: Sequence[Choice], losses: Sequence[Choice]) -> list[str]:
+    """Hashes of components from elsewhere: another version of one makes another study."""
+    paths = [MODELS.path(model.component.name) for model in models]
+    paths += [LOSSES.path(loss.component.name) for loss in losses]
+    return [source for path in paths if (source := external_source(path))]
+
+
+def _twins(loaded: LoadedSuite, studies: Sequence[Study]) -> Iterator[Problem]:
+    """Entries that differ in nothing but their label."""
+    seen: dict[str, Study] = {}
+    for study in studies:
+        first = seen.setdefault(study.id, study)
+        if first is not study:
+            axis = "models" if first.models[0].label != study.models[0].label else "losses"
+            yield (
+                loaded.locate((axis,)),
+                f"{first.entry} and {study.entry} on {study.task.name} are the same but for their labels",
+            )
 
 
 def _entry(suite: Suite, models: Sequence[Choice], losses: Sequence[Choice]) -> str:

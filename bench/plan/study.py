@@ -103,6 +103,12 @@ class Study:
         return self.budget.epochs // self.tune_epochs if self.budget.epochs is not None else 1
 
     @property
+    def tune_limit(self) -> int | None:
+        """Tuning trials with lower numbers than this count; none where device time limits them."""
+        by_time = self.budget is not None and self.budget.device_hours is not None
+        return None if by_time else self.tune_total
+
+    @property
     def final_total(self) -> int:
         """Number of final trials."""
         return len(self.final_folds) * len(self.final_seeds)

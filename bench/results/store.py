@@ -185,6 +185,11 @@ def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def _remedy(name: str, path: Path) -> str:
+    part = path if name == "trials" else path.parents[1] / "trials" / f"{path.stem.rsplit('-', 1)[0]}.parquet"
+    return f"delete {part} and run the suite again: that trial is then made anew"
+
+
 def _read_table(name: str, path: Path) -> Any:
     try:
         with pq.ParquetFile(path) as file:
@@ -193,9 +198,7 @@ def _read_table(name: str, path: Path) -> Any:
         raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ResultsError(
-            f"{path}: damaged or not Parquet ({reason}); delete it and run the suite again to make it anew"
-        ) from error
+        raise ResultsError(f"{path}: damaged or not Parquet ({reason}); {_remedy(name, path)}") from error
     table = upgrade(name, table, str(path))
     if name == "trials" and len(table) != 1:
         raise ResultsError(

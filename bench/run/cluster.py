@@ -36,7 +36,8 @@ def ray_session(cpus: int | None, verbose: bool) -> Iterator[list[dict[str, floa
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     import ray
 
-    level = logging.INFO if verbose else logging.ERROR
+    # Ray logs whole tracebacks for what the run reports in a line.
+    level = logging.INFO if verbose else logging.CRITICAL
     ray.init(
         num_cpus=cpus,
         include_dashboard=False,
@@ -44,7 +45,7 @@ def ray_session(cpus: int | None, verbose: bool) -> Iterator[list[dict[str, floa
         logging_level=level,
         object_store_memory=OBJECT_STORE_BYTES,
     )
-    for name in ("ray", "ray.tune", "ray.train", "ray.data"):
+    for name in ("ray", *(name for name in logging.root.manager.loggerDict if name.startswith("ray."))):
         logging.getLogger(name).setLevel(level)
     try:
         yield [node["Resources"] for node in ray.nodes() if node["Alive"]]

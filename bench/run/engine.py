@@ -17,6 +17,7 @@ from bench.plan.identity import code_fingerprint
 from bench.plan.plan import Plan
 from bench.plan.study import Study
 from bench.results.lock import RunLock
+from bench.results.select import newest_per_trial
 from bench.results.store import Store
 from bench.run.cluster import count_slots, ray_session
 from bench.run.interrupt import StopRequest
@@ -63,6 +64,7 @@ class Summary:
     reasons: tuple[str, ...] = ()
     hopeless: tuple[str, ...] = ()
     interrupted: bool = False
+    idle: bool = False
 
 
 def run_suite(plan: Plan, options: RunOptions, console: Console) -> Summary:
@@ -72,7 +74,6 @@ def run_suite(plan: Plan, options: RunOptions, console: Console) -> Summary:
         ResultsError: If another run holds the results, or they cannot be read.
         KeyboardInterrupt: If interrupted twice.
     """
-    options.results.mkdir(parents=True, exist_ok=True)
     with RunLock(options.results):
         store = Store(options.results)
         store.write_suite(plan.resolved())
@@ -80,12 +81,12 @@ def run_suite(plan: Plan, options: RunOptions, console: Console) -> Summary:
         queues = make_queues(plan, store, code, options)
         tracker = make_tracker(plan, queues)
         before = tracker.done
-        if any(queue.has_work() for queue in queues):
+        idle = not any(queue.has_work() for queue in queues)
+        interrupted = False
+        if not idle:
             _prepare(plan, options.cache, console)
             interrupted = _fit(plan, queues, store, tracker, code, options, console)
-        else:
-            interrupted = False
-        return summarise(plan, queues, tracker.done - before, interrupted)
+        return summarise(queues, tracker.done - before, interrupted, idle)
 
 
 def make_queues(plan: Plan, store: Store, code: str, options: RunOptions) -> list[StudyQueue]:
@@ -104,15 +105,14 @@ def make_queues(plan: Plan, store: Store, code: str, options: RunOptions) -> lis
 
 
 def known_trials(trials: pd.DataFrame, code: str) -> dict[str, Known]:
-    """Returns what the store says of each trial; today's code wins over another's, then the newest."""
+    """Returns what the store says of each trial, by the rule that the leaderboard follows too."""
     found: dict[str, Known] = {}
-    ordered = trials.assign(current=trials["code"] == code).sort_values(["current", "finished_at"])
-    for row in ordered.to_dict("records"):
+    for row in newest_per_trial(trials, code).to_dict("records"):
         value = row["value"]
         found[row["trial"]] = Known(
             status=row["status"],
             value=None if value is None or math.isnan(value) else float(value),
-            stale=not row["current"],
+            stale=bool(row["stale"]),
             attempt=int(row["attempt"]),
             device_s=float(row["device_s"]) if pd.notna(row["device_s"]) else 0.0,
             detail=row["detail"],
@@ -153,19 +153,23 @@ def make_tracker(plan: Plan, queues: Sequence[StudyQueue]) -> Tracker:
     return Tracker(states, slots=1)
 
 
-def summarise(plan: Plan, queues: Sequence[StudyQueue], ran: int, interrupted: bool) -> Summary:
+def summarise(queues: Sequence[StudyQueue], ran: int, interrupted: bool, idle: bool = False) -> Summary:
     """Counts how the plan's trials stand."""
-    rows = [known for queue in queues for part in queue.finished() for known in part]
+    rows: list[Known] = []
+    reasons: dict[str, None] = {}
+    planned = 0
+    for queue in queues:
+        study = queue.study
+        tune, final = queue.finished(lost=True)
+        # How many trials a budget in device time pays for is known only when it is spent.
+        planned += max(study.tune_total, len(tune)) + study.final_total
+        rows += [*tune, *final]
+        for known in (*tune, *final):
+            if known.status != "complete":
+                reasons[f"{study.task.name}: {study.entry}: {known.status}: {known.detail}"] = None
     failed = Counter(known.status for known in rows if known.status != "complete")
-    reasons = {
-        f"{queue.study.task.name}: {queue.study.entry}: {known.status}: {known.detail}": None
-        for queue in queues
-        for part in queue.finished()
-        for known in part
-        if known.status != "complete"
-    }
     return Summary(
-        planned=sum(study.tune_total + study.final_total for study in plan.studies),
+        planned=planned,
         ran=ran,
         complete=sum(known.status == "complete" for known in rows),
         stale=sum(known.stale for known in rows),
@@ -173,6 +177,7 @@ def summarise(plan: Plan, queues: Sequence[StudyQueue], ran: int, interrupted: b
         reasons=tuple(reasons),
         hopeless=tuple(f"{q.study.task.name}: {q.study.entry}" for q in queues if q.failed),
         interrupted=interrupted,
+        idle=idle,
     )
 
 
@@ -210,6 +215,7 @@ def _fit(
         with console.status("starting workers"):
             nodes = session.enter_context(ray_session(options.cpus, options.verbose))
             from bench.run.tuner import fit
+        stop.listen()
         tracker.slots = count_slots(nodes, {study.entry: study.resources for study in plan.studies})
         fit(queues, workers, tracker, display, lambda: stop.requested, lost, Path(scratch))
         return stop.requested

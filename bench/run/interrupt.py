@@ -23,10 +23,15 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         self.stop_file.unlink(missing_ok=True)
+        self.listen()
+        return self
+
+    def listen(self) -> None:
+        """Takes the signals; call it again after anything that takes them away, as `ray.init` does."""
         if threading.current_thread() is threading.main_thread():
             for kind in (signal.SIGINT, signal.SIGTERM):
-                self._old[kind] = signal.signal(kind, self._handle)
-        return self
+                old = signal.signal(kind, self._handle)
+                self._old.setdefault(kind, old)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

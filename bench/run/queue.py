@@ -1,5 +1,6 @@
 """What one study still has to run: tuning trials while its budget lasts, then its final trials."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -74,12 +75,17 @@ class StudyQueue:
     _running: dict[str, Job] = field(default_factory=dict)
     _finals: list[Job] = field(default_factory=list)
     _finals_planned: bool = False
+    _losses: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         if self.sampling is None:
             self._plan_finals({})
             return
+        limit = self.study.tune_limit
         for asked in self.sampling.trials():
+            if limit is not None and asked.number >= limit:
+                # A larger budget was spent once; what it paid for beyond today's must not count for some entries.
+                continue
             self._tune[asked.number] = asked
             self._offer(asked)
         self._close_tuning()
@@ -96,7 +102,9 @@ class StudyQueue:
         """Takes a job's end. A lost one is offered again, up to `MAX_ATTEMPTS` times."""
         self._running.pop(job.trial, None)
         self.known[job.trial] = known
-        if known.status == "infra_lost" and job.attempt < MAX_ATTEMPTS:
+        if known.status == "infra_lost":
+            self._losses[job.trial] += 1
+        if known.status == "infra_lost" and self._losses[job.trial] < MAX_ATTEMPTS:
             self._pending.insert(0, job.model_copy(update={"attempt": job.attempt + 1}))
         elif known.status != "interrupted":
             # Two numbers may have drawn the same setting: one training run answers both.
@@ -110,11 +118,18 @@ class StudyQueue:
             pass
         return bool(self._pending)
 
-    def finished(self) -> tuple[list[Known], list[Known]]:
-        """Returns the rows of the study's tuning and final trials that need no run."""
-        tune = [self._known_of(asked) for asked in self._tune.values()]
-        final = [self.known.get(job.trial) for job in self._finals]
-        return _settled(tune), _settled(final)
+    def finished(self, lost: bool = False) -> tuple[list[Known], list[Known]]:
+        """Returns the rows of the study's tuning and final trials that ended.
+
+        Args:
+            lost: Count those whose worker died, too; the next run tries them again.
+        """
+        retried = ("interrupted",) if lost else RETRIED
+        open_trials = {job.trial for job in (*self._pending, *self._running.values())}
+        jobs = [self._job(asked.setting, asked.number) for asked in self._tune.values()]
+        tune = [self.known.get(job.trial) for job in jobs if job.trial not in open_trials]
+        final = [self.known.get(job.trial) for job in self._finals if job.trial not in open_trials]
+        return _settled(tune, retried), _settled(final, retried)
 
     @property
     def exhausted(self) -> bool:
@@ -182,7 +197,7 @@ class StudyQueue:
         return self._make(self.study.tune_spec(setting), setting, number)
 
     def _make(self, spec: Any, setting: dict[str, Any], number: int) -> Job:
-        identity = trial_id(spec, *self.data)
+        identity = trial_id(spec, *self.data, self.study.id)
         earlier = self.known.get(identity)
         return Job(
             trial=identity,
@@ -200,5 +215,5 @@ class StudyQueue:
         )
 
 
-def _settled(rows: Iterable[Known | None]) -> list[Known]:
-    return [row for row in rows if row is not None and row.status not in RETRIED]
+def _settled(rows: Iterable[Known | None], retried: tuple[str, ...]) -> list[Known]:
+    return [row for row in rows if row is not None and row.status not in retried]

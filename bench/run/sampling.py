@@ -65,8 +65,23 @@ def _repair(path: Path) -> None:
     # A driver that was killed may leave half a line, to which the next one would be glued, and a lock file.
     # Whoever opens the journal holds the lock of the whole run.
     path.with_name(path.name + ".lock").unlink(missing_ok=True)
-    if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
-        os.truncate(path, content.rfind(b"\n") + 1)
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    kept = content[: content.rfind(b"\n") + 1]
+    if len(kept) < len(content):
+        os.truncate(path, len(kept))
+    for number, line in enumerate(kept.splitlines(), start=1):
+        if not _is_json(line):
+            raise ValueError(f"line {number} is not JSON")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 class Sampling:

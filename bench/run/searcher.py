@@ -1,5 +1,6 @@
 """The composite searcher: one Ray Tune run serves every study of the suite."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -8,6 +9,11 @@ from ray.tune.search import Searcher
 from bench.run.job import Job, WorkerConfig
 from bench.run.queue import Known, StudyQueue
 from bench.run.tracker import Tracker
+
+
+def finite(value: float | None) -> float:
+    """Returns a number, 0 where there is none."""
+    return value if value is not None and math.isfinite(value) else 0.0
 
 
 class SuiteSearcher(Searcher):  # type: ignore[misc]
@@ -64,7 +70,7 @@ class SuiteSearcher(Searcher):  # type: ignore[misc]
             value=value if status == "complete" else None,
             stale=False,
             attempt=job.attempt,
-            device_s=float(result.get("device_s") or 0.0),
+            device_s=finite(result.get("device_s")),
             detail=str(result.get("detail", "the worker died")),
         )
         self.queues[job.study].ended(job, known)

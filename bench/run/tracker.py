@@ -40,7 +40,11 @@ class Tracker:
         """A slot took a job."""
         self._live[job.trial] = (job, 0)
         self._last_event[job.trial] = time.monotonic()
-        self.studies[job.study].running += 1
+        state = self.studies[job.study]
+        state.running += 1
+        if job.number >= 0:
+            # A budget in device time does not say beforehand how many trials it pays for.
+            state.tune_total = max(state.tune_total, state.tune_done + state.running)
 
     def epoch_done(self, job: Job, epoch: int) -> None:
         """A job finished an epoch."""

@@ -51,7 +51,7 @@ class TrialRunner(Trainable):  # type: ignore[misc]
             epoch = next(self._events)
         except StopIteration as end:
             return self._finish(end.value)
-        except Exception as error:  # noqa: BLE001 - whatever a trial raises becomes a row, never a dead worker
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a trial raises becomes a row
             status, detail = classify(error)
             if status == "crashed":
                 detail += f" (traceback: {self._keep_traceback()})"

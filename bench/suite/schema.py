@@ -13,6 +13,7 @@ from medseg.config import Config
 
 Axis = Literal["model", "loss"]
 Sampler = Literal["tpe", "random"]
+MAX_SEED = 2**32 - 1
 AXES: tuple[Axis, ...] = ("model", "loss")
 
 
@@ -184,7 +185,7 @@ class Tune(Config):
 
     budget: BudgetSpec
     sampler: Sampler = "tpe"
-    seed: int = Field(0, ge=0, description="Of the sampler and of every tuning trial.")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="Of the sampler and of every tuning trial.")
     fold: int = Field(0, ge=0, description="Fold on which tuning trials are scored.")
     epochs: int | None = Field(None, ge=1, description="Epochs of a tuning trial; train.epochs by default.")
     space: Space = Field({})
@@ -201,7 +202,7 @@ class Final(Config):
     """Which final trials every study runs: each fold with each seed."""
 
     folds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...] = Field((0,), min_length=1)
 
     _folds = field_validator("folds", "seeds")(_distinct)
 
@@ -259,7 +260,7 @@ class Suite(Config):
     @classmethod
     def _folder_name(cls, name: str) -> str:
         if (
-            not name
+            not name.strip("-")
             or not all(c.isdigit() or "a" <= c <= "z" or c == "-" for c in name)
             or not name.isascii()
         ):

@@ -1,10 +1,12 @@
 """What a task is: a data set, its labels, its split protocol and its metric contract. Plain description."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from medseg.config import Config
+
+Pixels = Annotated[int, Field(ge=1, le=2**14)]
 
 
 class SplitSpec(Config):
@@ -15,7 +17,7 @@ class SplitSpec(Config):
     )
     folds: int = Field(5, ge=2, description="Folds of the patients that are not in the test part.")
     stratify: bool = Field(True, description="Keep the share of each pathology group in every part.")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=2**32 - 1)
 
     @model_validator(mode="after")
     def _share(self) -> "SplitSpec":
@@ -28,7 +30,7 @@ class PhantomSpec(Config):
     """Size and seed of a generated data set."""
 
     patients: int = Field(ge=4, description="Patients (cardiac) or images (lung) to generate.")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=2**32 - 1)
 
 
 class TaskSpec(Config):
@@ -46,8 +48,8 @@ class TaskSpec(Config):
         description="Foreground label to its value in the files; others are background."
     )
     channels: int = Field(1, ge=1)
-    image_size: tuple[int, int] = Field(description="Rows and columns that the network sees.")
-    spacing_mm: tuple[float, float] | None = Field(
+    image_size: tuple[Pixels, Pixels] = Field(description="Rows and columns that the network sees.")
+    spacing_mm: tuple[PositiveFloat, PositiveFloat] | None = Field(
         None, description="In-plane spacing to resample to before crop/pad; none: resize to image_size."
     )
     unit: Literal["mm", "px"] = Field(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medseg.data import Case, Prepared, load_label
-from medseg.metrics import METRICS, diagonal_mm, evaluate_case
+from medseg.metrics import METRICS, diagonal_mm, evaluate_case, unmeasured_case
 from medseg.tasks import TaskSpec
 from medseg.training.outcome import Row
 
@@ -81,7 +81,12 @@ def evaluate_cases(
             "subgroup": case.subgroup,
             "diagonal": diagonal_mm(reference.shape, spacing),
         }
-        for value in evaluate_case(reference, prediction, spacing, tuple(task.labels), metrics):
+        labels = tuple(task.labels)
+        try:
+            values = evaluate_case(reference, prediction, spacing, labels, metrics)
+        except ValueError:
+            values = unmeasured_case(labels, metrics, "failed")
+        for value in values:
             spec = METRICS.load(value.metric)
             yield common | {
                 "label": value.label,

@@ -56,6 +56,16 @@ def test_shorter_is_better_for_distances(two_by_two: Any) -> None:
     assert claim.comparisons[0].difference.mean == pytest.approx(1.0, abs=0.2)
 
 
+def test_an_axis_that_each_study_chose_for_itself_is_not_paired(world: Any) -> None:
+    world.final("unet", "ce", quality=0.9, patients=12)
+    world.final("resunet", "dice", quality=0.8, patients=12)
+    claim = CLAIM | {"better": {"model": "unet"}, "than": {"model": "resunet"}}
+    cells = load_tasks(world.store)
+    (paired,) = answer_claims([claim], cells, resamples=300)
+    (alone,) = answer_claims([claim], cells, resamples=300, compare_axes=["model"])
+    assert (paired.answer, alone.answer) == ("undecided", "supported")
+
+
 def test_free_axes_are_paired_not_pooled(two_by_two: Any) -> None:
     # A third model with CE only, and a very good one: it must not speak for CE.
     two_by_two.final("star", "ce", quality=0.99, patients=12)

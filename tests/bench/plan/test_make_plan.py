@@ -202,6 +202,18 @@ def test_the_largest_model_decides_what_a_trial_takes(cache: Path) -> None:
     assert [s.resources.cpus for s in planned(cache, models=models, losses=["dice"]).studies] == [1, 4]
 
 
+def test_two_labels_of_one_entry_are_refused(cache: Path) -> None:
+    twin = {**UNET, "label": "another U-Net"}
+    with pytest.raises(SuiteError, match=r"unet \+ dice and another U-Net \+ dice .* are the same but for"):
+        planned(cache, models=[UNET, twin])
+
+
+def test_the_same_trial_of_two_studies_is_two_trials(cache: Path) -> None:
+    study = planned(cache).studies[0]
+    spec = study.tune_spec(study.default_setting())
+    assert trial_id(spec, "d", "s", "one") != trial_id(spec, "d", "s", "two")
+
+
 def test_without_tune_the_defaults_are_run(cache: Path) -> None:
     study = planned(cache, tune=None, final={"folds": [0, 1], "seeds": [0, 1]}).studies[0]
     assert (study.tune_total, study.final_total, study.space) == (0, 4, ())

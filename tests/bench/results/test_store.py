@@ -206,7 +206,7 @@ def damage_columns(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_truncate, "damaged or not Parquet .*delete it and run the suite again"),
+        (damage_truncate, "damaged or not Parquet .*delete .* and run the suite again"),
         (damage_alien, "not a results file of medseg-bench; move it out"),
         (damage_newer, "written with results schema 2, this medseg-bench reads up to 1; install a newer one"),
         (damage_columns, "not a .* file of medseg-bench: missing column trial"),

@@ -20,6 +20,10 @@ class FakeStudy:
     final_total: int = 2
 
     @property
+    def tune_limit(self) -> int:
+        return self.budget
+
+    @property
     def tune_total(self) -> int:
         return self.budget
 
@@ -194,6 +198,33 @@ def test_a_lost_worker_is_retried_a_few_times_with_the_same_setting():
     assert attempts == [(n + 1, 0) for n in range(MAX_ATTEMPTS)]
     assert q.next_job() is None
     assert q.sampling.told == {0: None}
+
+
+def test_losses_are_counted_per_run_not_over_all_attempts():
+    row = known("interrupted", None, attempt=7)
+    first = queue([0.1], budget=1)
+    trial = first.next_job().trial
+    q = queue([0.1], budget=1, rows={trial: row})
+    q.ended(q.next_job(), known("infra_lost", None))
+    assert q.next_job().attempt == 9
+
+
+def test_a_smaller_budget_leaves_out_what_a_larger_one_paid_for():
+    rows: dict[str, Known] = {}
+    first = queue([0.1, 0.2, 0.3], budget=3, rows=rows)
+    drain(first, {0.1: 0.5, 0.2: 0.4, 0.3: 0.9})
+    finished = [Asked(a.number, a.setting, finished=True) for a in first.sampling.trials()]
+    smaller = queue([], budget=2, rows=rows, earlier=finished)
+    assert drain(smaller, {0.1: 0.6}) == [(-1, 0.1, 0), (-1, 0.1, 1)]
+    assert [len(part) for part in smaller.finished()] == [2, 2]
+
+
+def test_trials_that_will_run_again_do_not_count_as_finished():
+    rows: dict[str, Known] = {}
+    first = queue([0.1], budget=1, rows=rows)
+    drain(first, {0.1: 0.5})
+    finished = [Asked(a.number, a.setting, finished=True) for a in first.sampling.trials()]
+    assert [len(part) for part in queue([], 1, rows, "all", finished).finished()] == [0, 0]
 
 
 def test_an_interrupted_trial_is_neither_told_nor_offered_again_in_this_run():

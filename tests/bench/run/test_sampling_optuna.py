@@ -130,9 +130,15 @@ def test_lists_survive_the_way_through_optuna():
 
 def test_a_damaged_journal_is_one_clear_error(tmp_path):
     path = tmp_path / "journal"
-    path.write_text("this is no journal\nnor is this\n")
-    with pytest.raises(ResultsError, match="journal: not a readable Optuna journal"):
+    drawn(Sampling(FakeStudy(), open_storage(path)), 1)
+    with path.open("a") as file:
+        file.write("this is no journal\n")
+    before = path.read_bytes()
+    with pytest.raises(
+        ResultsError, match=r"journal: not a readable Optuna journal \(line \d+ is not JSON\)"
+    ):
         open_storage(path)
+    assert path.read_bytes() == before
 
 
 def test_half_a_line_of_a_killed_driver_is_dropped(tmp_path):

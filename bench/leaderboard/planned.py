@@ -1,0 +1,76 @@
+"""What the suite planned, so that a table shows that and not whatever rows happen to exist."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.results.store import Store
+
+
+@dataclass(frozen=True)
+class PlannedStudy:
+    """A study as the suite has it today.
+
+    Args:
+        id: Of the study.
+        task: Name.
+        entry: Name in tables.
+        labels: Column (``model``, ``loss``) to label, where the study has one of it.
+        tune_total: Tuning trials that count; none where the budget does not say.
+        runs: Pairs of fold and seed of the final trials; empty where unknown.
+    """
+
+    id: str
+    task: str
+    entry: str
+    labels: dict[str, str]
+    tune_total: int | None
+    runs: tuple[tuple[int, int], ...]
+
+
+def read_planned(store: Store) -> list[PlannedStudy]:
+    """Returns the studies of the suite that was run last; none where it was not kept."""
+    return [_study(study) for study in (store.read_suite() or {}).get("studies", [])]
+
+
+def _study(study: dict[str, Any]) -> PlannedStudy:
+    sides = {"model": study.get("models", []), "loss": study.get("losses", [])}
+    final = study.get("final", {})
+    return PlannedStudy(
+        id=study["id"],
+        task=study["task"],
+        entry=study["entry"],
+        labels={column: side[0]["label"] for column, side in sides.items() if len(side) == 1},
+        tune_total=study.get("tune_total"),
+        runs=tuple((fold, seed) for fold in final.get("folds", []) for seed in final.get("seeds", [])),
+    )
+
+
+def relabel(trials: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.DataFrame:
+    """Gives trials the names that the suite uses today: a label may change without any training."""
+    trials = trials.copy()
+    for study in planned:
+        mine = trials["study"] == study.id
+        for column, label in {"entry": study.entry, **study.labels}.items():
+            trials.loc[mine, column] = label
+    return trials
+
+
+def within_plan(trials: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.DataFrame:
+    """Drops what a smaller plan does not ask for any more: tuning beyond the budget, other folds and seeds.
+
+    Trials of studies that are not planned stay as they are.
+    """
+    keep = pd.Series(True, trials.index)
+    for study in planned:
+        mine = trials["study"] == study.id
+        if study.tune_total is not None:
+            keep &= ~(mine & (trials["phase"] == "tune") & (trials["number"] >= study.tune_total))
+        if study.runs:
+            run = pd.Series(
+                list(zip(trials["fold"], trials["seed"], strict=True)), trials.index, dtype=object
+            )
+            keep &= ~(mine & (trials["phase"] == "final") & ~run.isin(study.runs))
+    return trials[keep]

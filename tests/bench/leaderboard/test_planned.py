@@ -1,0 +1,35 @@
+import pandas as pd
+
+from bench.leaderboard.planned import PlannedStudy, relabel, within_plan
+
+STUDY = PlannedStudy("s1", "lung", "U-Net + dice", {"model": "U-Net"}, tune_total=2, runs=((0, 0), (0, 1)))
+
+
+def trials(*rows) -> pd.DataFrame:
+    columns = ["study", "phase", "number", "fold", "seed", "entry", "model", "loss"]
+    return pd.DataFrame([[*row, "unet + dice", "unet", "dice"] for row in rows], columns=columns)
+
+
+def test_trials_take_the_names_that_the_suite_has_today():
+    found = relabel(trials(("s1", "final", -1, 0, 0), ("s2", "final", -1, 0, 0)), [STUDY])
+    assert found["entry"].tolist() == ["U-Net + dice", "unet + dice"]
+    assert found["model"].tolist() == ["U-Net", "unet"]
+    assert found["loss"].tolist() == ["dice", "dice"]
+
+
+def test_what_a_smaller_plan_does_not_ask_for_is_left_out():
+    rows = trials(
+        ("s1", "tune", 0, 0, 0),
+        ("s1", "tune", 2, 0, 0),
+        ("s1", "final", -1, 0, 1),
+        ("s1", "final", -1, 0, 2),
+        ("s1", "final", -1, 1, 0),
+        ("s2", "final", -1, 7, 7),
+    )
+    assert within_plan(rows, [STUDY]).index.tolist() == [0, 2, 5]
+
+
+def test_an_unknown_plan_leaves_everything():
+    rows = trials(("s1", "tune", 9, 0, 0), ("s1", "final", -1, 3, 3))
+    unknown = PlannedStudy("s1", "lung", "e", {}, tune_total=None, runs=())
+    assert len(within_plan(rows, [unknown])) == 2
