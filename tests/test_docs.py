@@ -35,6 +35,13 @@ def test_the_example_is_read(tmp_path):
     assert [model.title for model in suite.models] == ["unet", "narrow U-Net", "my_models:MyNet"]
 
 
+def test_the_example_of_the_readme_is_read(tmp_path):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    example = re.search(r"```yaml\n(# my-suite.*?)```", readme, re.DOTALL).group(1)
+    suite = parse_suite(example, tmp_path / "my-suite.yaml").suite
+    assert suite.tune.budget.trials == 20
+
+
 @pytest.mark.parametrize("name", ["quick", "real-mini"])
 def test_shipped_suites_are_read(name):
     path = Path(__file__).parents[1] / "suites" / f"{name}.yaml"

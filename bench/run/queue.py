@@ -75,6 +75,7 @@ class StudyQueue:
     _running: dict[str, Job] = field(default_factory=dict)
     _finals: list[Job] = field(default_factory=list)
     _finals_planned: bool = False
+    _ids: dict[int, str] = field(default_factory=dict)
     _losses: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -109,7 +110,7 @@ class StudyQueue:
         elif known.status != "interrupted":
             # Two numbers may have drawn the same setting: one training run answers both.
             for asked in self._tune.values():
-                if job.number >= 0 and self._job(asked.setting, asked.number).trial == job.trial:
+                if job.number >= 0 and self._id(asked) == job.trial:
                     self._tell(asked.number, known)
 
     def has_work(self) -> bool:
@@ -126,8 +127,8 @@ class StudyQueue:
         """
         retried = ("interrupted",) if lost else RETRIED
         open_trials = {job.trial for job in (*self._pending, *self._running.values())}
-        jobs = [self._job(asked.setting, asked.number) for asked in self._tune.values()]
-        tune = [self.known.get(job.trial) for job in jobs if job.trial not in open_trials]
+        ids = [self._id(asked) for asked in self._tune.values()]
+        tune = [self.known.get(trial) for trial in ids if trial not in open_trials]
         final = [self.known.get(job.trial) for job in self._finals if job.trial not in open_trials]
         return _settled(tune, retried), _settled(final, retried)
 
@@ -191,7 +192,13 @@ class StudyQueue:
                 self._pending.append(job)
 
     def _known_of(self, asked: Asked) -> Known | None:
-        return self.known.get(self._job(asked.setting, asked.number).trial)
+        return self.known.get(self._id(asked))
+
+    def _id(self, asked: Asked) -> str:
+        # Hashing a whole trial for every suggestion would grow with the square of the trials.
+        if asked.number not in self._ids:
+            self._ids[asked.number] = self._job(asked.setting, asked.number).trial
+        return self._ids[asked.number]
 
     def _job(self, setting: dict[str, Any], number: int) -> Job:
         return self._make(self.study.tune_spec(setting), setting, number)
