@@ -66,6 +66,9 @@ def plan_command(suite: Path, data: tuple[str, ...]) -> int:
     for row in rows:
         table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()))
     console.print(table)
+    for name, planned in plan.data.items():
+        for note in planned.notes:
+            console.print(f"{name}: {note}", soft_wrap=True, highlight=False, markup=False)
     trials = sum(study.tune_total + study.final_total for study in plan.studies)
     console.print(f"{len(plan.studies)} studies, {trials} trials; plan {plan.hash[:12]}")
     return 0

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from bench.cli.data import data
+from bench.cli.options import data_option
 from bench.errors import EXIT_CODES, BenchError
 
 KINDS = ("models", "losses", "tasks", "metrics")
@@ -19,13 +21,6 @@ results_option = click.option(
     default=Path("results"),
     show_default=True,
     help="Where results land; each suite has a folder in it.",
-)
-data_option = click.option(
-    "--data",
-    "data",
-    multiple=True,
-    metavar="NAME=PATH",
-    help="Where a data set lies, e.g. acdc=/data/ACDC. Wins over the suite's data: block and MEDSEG_DATA.",
 )
 
 
@@ -111,6 +106,9 @@ def list_(kind: str) -> None:
     from bench.cli.commands import list_command
 
     sys.exit(list_command(kind))
+
+
+cli.add_command(data)
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ from medseg.training.config import TrialSpec
 
 ID_DIGITS = 16
 _EXACT_INTEGERS = 2**53
-# Names say what a thing is called; phantom and split act through the data's fingerprint and the split's hash.
-_NOT_IDENTITY = {"name", "title", "dataset", "phantom", "split"}
+# Names say what a thing is called; phantom, groups and split act through the data's fingerprint and the split's hash.
+_NOT_IDENTITY = {"name", "title", "dataset", "phantom", "groups", "split"}
 
 
 def canonical_json(value: Any) -> str:

@@ -1,6 +1,5 @@
 """From a suite to a plan: find the data, build the models once, expand the studies."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -12,6 +11,7 @@ from bench.plan.identity import external_source, study_id
 from bench.plan.plan import Plan, PlannedData, plan_hash
 from bench.plan.space import build_space
 from bench.plan.study import Budget, Choice, Study
+from bench.suite.document import YamlPath
 from bench.suite.findings import Finding
 from bench.suite.load import LoadedSuite
 from bench.suite.resolve import effective_space, resources, task_spec, train_config
@@ -85,36 +85,44 @@ def _refused(suite: Suite) -> Iterator[Finding]:
 def _find_data(
     loaded: LoadedSuite, tasks: Mapping[int, TaskSpec], roots: Mapping[str, Path], cache_dir: Path
 ) -> tuple[dict[str, PlannedData], list[Problem]]:
-    where = {**_suite_roots(loaded), **roots}
+    suite, beside = loaded.suite, loaded.folder
+    where = loaded.roots(roots)
     data: dict[str, PlannedData] = {}
     missing: list[Problem] = []
     for index, task in tasks.items():
         try:
             root = resolve_root(task, where, cache_dir)
-            dataset = index_dataset(task, root, cache_dir)
-            split = make_split(task, dataset)
+            dataset = index_dataset(task, root, cache_dir, beside=beside)
+            split = make_split(task, dataset, beside)
         except DataError as error:
             missing.append((loaded.locate(("tasks", index)), str(error)))
             continue
+        missing += [
+            (loaded.locate(place), text) for place, text in _absent_folds(suite, task, len(split.folds))
+        ]
         data[task.name] = PlannedData(
             spec=task,
             root=root,
+            beside=beside,
             fingerprint=dataset.fingerprint,
             split=split,
             cases=len(dataset.cases),
             patients=len(dataset.patients),
+            notes=dataset.notes,
         )
     return data, missing
 
 
-def _suite_roots(loaded: LoadedSuite) -> dict[str, Path]:
-    """The suite's roots, without those that MEDSEG_DATA has."""
-    given = os.environ.get("MEDSEG_DATA")
-    return {
-        name: root
-        for name, root in loaded.data_roots().items()
-        if not (given and (Path(given).expanduser() / name).is_dir())
-    }
+def _absent_folds(suite: Suite, task: TaskSpec, folds: int) -> Iterator[tuple[YamlPath, str]]:
+    """Folds that a published split does not have; others are checked before the data are read."""
+    places: list[tuple[YamlPath, int]] = [
+        (("final", "folds", number), fold) for number, fold in enumerate(suite.final.folds)
+    ]
+    if suite.tune:
+        places.append((("tune", "fold"), suite.tune.fold))
+    for place, fold in places:
+        if fold >= folds:
+            yield place, f"fold must be less than the {folds} folds of {task.name}, got {fold}"
 
 
 def _studies(suite: Suite, data: PlannedData, components: Components) -> Iterator[Study]:

@@ -21,18 +21,22 @@ class PlannedData:
     Args:
         spec: The task with the suite's overrides.
         root: Folder of the data set.
+        beside: Folder of the suite, where files may lie that the task names.
         fingerprint: Of the files used, by content.
         split: Assignment of the patients to parts and folds.
         cases: Number of cases.
         patients: Number of patients.
+        notes: What was assumed of the data, in words.
     """
 
     spec: TaskSpec
     root: Path
+    beside: Path
     fingerprint: str
     split: Split
     cases: int
     patients: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

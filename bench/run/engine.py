@@ -184,7 +184,7 @@ def summarise(queues: Sequence[StudyQueue], ran: int, interrupted: bool, idle: b
 def _prepare(plan: Plan, cache: Path, console: Console) -> None:
     with console.status("preparing data"):
         for data in plan.data.values():
-            prepare(data.spec, index_dataset(data.spec, data.root, cache), cache)
+            prepare(data.spec, index_dataset(data.spec, data.root, cache, beside=data.beside), cache)
 
 
 def _fit(
@@ -227,6 +227,7 @@ def _worker(plan: Plan, study: Study, roots: dict[str, Path], code: str, options
         results=options.results.absolute(),
         cache=options.cache.absolute(),
         roots=roots,
+        beside=plan.data[study.task.name].beside,
         code=code,
         cpus=study.resources.cpus,
         gpus=study.resources.gpus,

@@ -33,6 +33,7 @@ class WorkerConfig(Config):
     results: Path
     cache: Path
     roots: dict[str, Path]
+    beside: Path | None = None
     code: str
     cpus: int
     gpus: float

@@ -121,7 +121,7 @@ def _data(job: Job, worker: WorkerConfig) -> "TrialData":
     from medseg.errors import DataError
     from medseg.training.trial import open_data
 
-    data = open_data(job.spec.task, worker.roots.get(job.spec.task.name), worker.cache)
+    data = open_data(job.spec.task, worker.roots.get(job.spec.task.name), worker.cache, worker.beside)
     if (data.dataset.fingerprint, data.split.hash) != (job.data_fingerprint, job.split_hash):
         raise DataError(
             f"{job.spec.task.name}: the data at {data.dataset.root} are not those of the plan "

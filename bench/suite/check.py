@@ -53,7 +53,8 @@ def _names(suite: Suite) -> Iterator[Finding]:
     for section, registry, entries in sections:
         seen: dict[str, int] = {}
         for index, entry in enumerate(entries):
-            yield from _unknown(registry, entry.name, (section, index, "name"))
+            if not (isinstance(entry, TaskEntry) and resolve.is_new(entry)):
+                yield from _unknown(registry, entry.name, (section, index, "name"))
             title = entry.title
             if title in seen:
                 hint = "" if section == "tasks" else "; give one of them another label"
@@ -68,20 +69,21 @@ def _unknown(registry: Registry, name: str, path: YamlPath) -> Iterator[Finding]
     try:
         registry.path(name)
     except (UnknownNameError, RegistryError) as error:
-        yield Finding(path, str(error))
+        hint = "; a task of your own needs format, labels and image_size" if registry is TASKS else ""
+        yield Finding(path, f"{error}{hint}")
 
 
 def _overrides(suite: Suite) -> Iterator[Finding]:
     for index, entry in enumerate(suite.tasks):
         prefix: YamlPath = ("tasks", index)
         try:
-            base = resolve.registered_task(entry.name)
+            base = None if resolve.is_new(entry) else resolve.registered_task(entry.name)
         except UnknownNameError:
             continue
         except RegistryError as error:
             yield Finding(prefix, str(error))
             continue
-        if "phantom" in entry.overrides and base.phantom is None:
+        if "phantom" in entry.overrides and (base is None or base.phantom is None):
             yield Finding((*prefix, "phantom"), f"{entry.name} is read from files: it has no phantom", True)
             continue
         yield from _invalid(TaskSpec, resolve.task_tree(entry), entry.overrides, prefix)
@@ -133,6 +135,9 @@ def _data(suite: Suite) -> Iterator[Finding]:
 def _tuning(suite: Suite) -> Iterator[Finding]:
     tune = suite.tune
     for task in known_tasks(suite).values():
+        if task.split.file is not None:
+            # How many folds it has is known once the file is read, in `bench.plan.make`.
+            continue
         folds = task.split.folds
         places: list[tuple[YamlPath, int]] = [
             (("final", "folds", number), fold) for number, fold in enumerate(suite.final.folds)

@@ -129,7 +129,8 @@ def _wrong(path: YamlPath, details: list[ErrorDetails]) -> str:
         return f"{where}: {texts[0].removeprefix('Value error, ')}"
     first, *others = (_plain(text) for text in texts)
     wanted = [first, *(other.removeprefix("be ") for other in others)]
-    return f"{where} must {' or '.join(wanted)}, got {shown(details[0]['input'])}"
+    choices = " or ".join([", ".join(wanted[:-1]), wanted[-1]] if len(wanted) > 1 else wanted)
+    return f"{where} must {choices}, got {shown(details[0]['input'])}"
 
 
 def _plain(text: str) -> str:

@@ -1,6 +1,7 @@
 """Reads a suite file: one pass that finds everything that is wrong with it."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +36,28 @@ class LoadedSuite:
     path: Path
     locate: Callable[[YamlPath], Location]
 
+    @property
+    def folder(self) -> Path:
+        """The suite's folder, absolute: where relative paths in it start."""
+        return self.path.absolute().parent
+
     def data_roots(self) -> dict[str, Path]:
         """Returns the roots of the `data:` block, absolute; relative ones start at the suite's folder."""
-        here = self.path.absolute().parent
-        return {name: here / Path(root).expanduser() for name, root in self.suite.data.items()}
+        return {name: self.folder / Path(root).expanduser() for name, root in self.suite.data.items()}
+
+    def roots(self, given: Mapping[str, Path]) -> dict[str, Path]:
+        """Returns the roots that count: those given win over MEDSEG_DATA, which wins over the suite.
+
+        Args:
+            given: By data set, from the command line.
+        """
+        environment = os.environ.get("MEDSEG_DATA")
+        own = {
+            name: root
+            for name, root in self.data_roots().items()
+            if not (environment and (Path(environment).expanduser() / name).is_dir())
+        }
+        return {**own, **given}
 
 
 def load_suite(path: Path) -> LoadedSuite:

@@ -57,8 +57,15 @@ def registered_task(name: str) -> TaskSpec:
     return spec
 
 
+def is_new(entry: TaskEntry) -> bool:
+    """Says whether a suite defines a task itself: nobody registered the name, and it has a format."""
+    return entry.name not in TASKS.names() and ":" not in entry.name and "format" in entry.overrides
+
+
 def task_tree(entry: TaskEntry) -> dict[str, Any]:
-    """Returns the fields of a registered task with the suite's overrides."""
+    """Returns the fields of a task: as the suite defines it, or registered with the suite's overrides."""
+    if is_new(entry):
+        return {"name": entry.name, "dataset": entry.name, **entry.overrides}
     return merged(registered_task(entry.name).model_dump(mode="json"), entry.overrides)
 
 

@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import BaseFileLock, FileLock
+
 from medseg.errors import DataError
 
 
@@ -22,19 +24,24 @@ def source_hash(*names: str) -> str:
     Part of the names of what they make, so that an edit can never be answered with what older code made.
 
     Args:
-        *names: File names without ``.py``.
+        *names: Modules, without ``.py``, and packages: all of their modules.
     """
+    here = Path(__file__).parent
     digest = hashlib.sha256()
     for name in sorted(names):
-        digest.update(name.encode() + b"\0" + Path(__file__).with_name(f"{name}.py").read_bytes())
+        package = here / name
+        paths = sorted(package.glob("*.py")) if package.is_dir() else [here / f"{name}.py"]
+        for path in paths:
+            digest.update(path.relative_to(here).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def build_once(target: Path, build: Callable[[Path], None]) -> Path:
-    """Builds a folder unless it is there, atomically.
+    """Builds a folder unless it is there, atomically and by one process only.
 
     The folder is filled under a temporary name beside its target and renamed once it is whole, so that a crash
-    leaves nothing half-made and two processes that start together end up with one and the same folder.
+    leaves nothing half-made. Of several processes that start together one builds and the others wait for it; the
+    lock goes with its holder, however that ends.
 
     Args:
         target: The folder wanted.
@@ -48,28 +55,44 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
     """
     if target.is_dir():
         return target
-    temporary = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        temporary.chmod(0o755)
-        build(temporary)
-        _rename(temporary, target)
+        with build_lock(target):
+            if not target.is_dir():
+                _build(target, build)
     except OSError as error:
         raise DataError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 
-def _rename(temporary: Path, target: Path) -> None:
+def build_lock(target: Path) -> BaseFileLock:
+    """Returns the lock that whoever builds or removes a folder holds."""
+    return FileLock(target.with_name(f"{target.name}.lock"))
+
+
+def discard(target: Path) -> None:
+    """Removes a built folder; who has its files open keeps them. Call it with `build_lock` held.
+
+    Raises:
+        OSError: If it cannot be removed.
+    """
+    # Renamed first: another process sees the whole folder or none.
+    doomed = target.with_name(f".{target.name}-doomed")
+    shutil.rmtree(doomed, ignore_errors=True)
+    target.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def _build(target: Path, build: Callable[[Path], None]) -> None:
+    for leftover in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
+        temporary.chmod(0o755)
+        build(temporary)
         temporary.rename(target)
-    except OSError:
-        # Another process was faster. What it made is the same, since names are hashes of contents.
-        if not target.is_dir():
-            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

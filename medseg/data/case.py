@@ -1,11 +1,15 @@
 """The words in which data are spoken of: a case, and a data set of cases."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from medseg.tasks import TaskSpec
+
+Part = Literal["train", "test", ""]
 
 
 @dataclass(frozen=True)
@@ -17,24 +21,29 @@ class Case:
         patient: The group that is never divided between parts.
         subgroup: Pathology group, or empty.
         part: The data set's own part, or empty where it has none.
-        image: File of the image.
+        images: Files of the image: one, or one per channel.
         label: File of the reference label.
         phase: End-diastole or end-systole; empty outside cine MRI.
         shape: Shape of the label, (Z, H, W) or (H, W): the native grid, on which metrics are computed.
         spacing_mm: Spacing of the native grid in the order of `shape`; ones where the files carry none.
-        digest: SHA-256 of the image file's content.
+        digest: SHA-256 over the image files' content.
     """
 
     id: str
     patient: str
     subgroup: str
-    part: Literal["train", "test", ""]
-    image: Path
+    part: Part
+    images: tuple[Path, ...]
     label: Path
     phase: Literal["ED", "ES", ""] = ""
     shape: tuple[int, ...] = ()
     spacing_mm: tuple[float, ...] = ()
     digest: str = ""
+
+    @property
+    def image(self) -> Path:
+        """The file of the first channel."""
+        return self.images[0]
 
 
 @dataclass(frozen=True)
@@ -46,17 +55,27 @@ class DataSet:
         root: Folder in which the layout was found.
         cases: Sorted by id, in natural order.
         fingerprint: SHA-256 over relative path and content of every file used.
+        values: Label values that the files may hold.
+        alike: Pairs of case ids, of different patients, whose images are the same or nearly so.
+        notes: What was assumed on the way, in words: who was grouped, and by what.
     """
 
     task: TaskSpec
     root: Path
     cases: tuple[Case, ...]
     fingerprint: str
+    values: frozenset[int] = frozenset()
+    alike: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def patients(self) -> tuple[str, ...]:
         """The patients, each once, in the order of their first case."""
         return tuple(dict.fromkeys(case.patient for case in self.cases))
+
+    @cached_property
+    def _by_id(self) -> dict[str, Case]:
+        return {case.id: case for case in self.cases}
 
     def case(self, case_id: str) -> Case:
         """Returns a case by its id.
@@ -64,19 +83,45 @@ class DataSet:
         Raises:
             KeyError: If there is none.
         """
-        for case in self.cases:
-            if case.id == case_id:
-                return case
-        raise KeyError(f"no case '{case_id}' in {self.root}")
+        try:
+            return self._by_id[case_id]
+        except KeyError:
+            raise KeyError(f"no case '{case_id}' in {self.root}") from None
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a reader finds in a layout: cases, other files that were used, and problems in words."""
+    """What a reader finds in a layout.
+
+    Args:
+        cases: The cases; shape, spacing and digest are filled in later.
+        extra: Other files that were used and belong to the fingerprint.
+        problems: What is wrong, in words that start with the file.
+        values: Label values that the layout declares, beside those of the task.
+        sources: By case id, the page that an image was taken from, where no list of patients exists.
+        guess_patients: The layout cannot say who is who: group by source and by likeness.
+        notes: What was assumed, in words.
+    """
 
     cases: tuple[Case, ...]
-    extra: tuple[Path, ...]
-    problems: tuple[str, ...]
+    extra: tuple[Path, ...] = ()
+    problems: tuple[str, ...] = ()
+    values: frozenset[int] = frozenset()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    guess_patients: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Reader(Protocol):
+    """A layout: one module of `medseg.data` with these two functions and a description."""
+
+    LAYOUT: str
+
+    def locate(self, path: Path) -> Path | None:
+        """Returns the folder that holds the layout, at `path` or where downloads put it."""
+
+    def read(self, root: Path, task: TaskSpec) -> Found:
+        """Lists the cases below a folder that `locate` returned, without opening any image."""
 
 
 def natural(text: str) -> tuple[tuple[int, str], ...]:

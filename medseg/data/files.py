@@ -1,18 +1,22 @@
-"""Facts about files, remembered so that looking again is instant: content hash, shape, spacing."""
+"""Facts about files, remembered so that looking again is instant: content hash, grid, perceptual hash."""
 
-import gzip
 import hashlib
 import json
-import math
-import zlib
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from medseg.data.cache import write_atomically
+from medseg.data.cache import source_hash, write_atomically
+from medseg.data.likeness import look
+from medseg.data.raster import Header, extension, read_header, read_pixels
 from medseg.errors import DataError
 
-FACTS_VERSION = 1
+# What other code once saw is not trusted.
+FACTS_VERSION = source_hash("files", "likeness", "raster")
+Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -21,13 +25,19 @@ class FileFacts:
 
     Args:
         sha256: Hash of the content.
-        shape: (Z, H, W) of a NIfTI file, (H, W) of a picture, empty for other files.
-        spacing_mm: In the order of `shape`; ones for a picture, which carries none.
+        shape: (Z, H, W) or (H, W); empty for files that are no images.
+        spacing_mm: In the order of `shape`; ones where the file carries none.
+        channels: Values per grid point.
+        orientation: Where the axes point; empty where the file does not say.
+        look: Perceptual hash in hexadecimal digits; none where it was not asked for.
     """
 
     sha256: str
     shape: tuple[int, ...]
     spacing_mm: tuple[float, ...]
+    channels: int = 1
+    orientation: str = ""
+    look: str | None = None
 
 
 class FactCache:
@@ -44,39 +54,105 @@ class FactCache:
         self._known = _read(self._path)
         self._changed = False
 
-    def facts(self, path: Path) -> FileFacts:
-        """Returns the facts of a file, reading it only if it changed since.
+    def gather(
+        self, images: Iterable[Path], others: Iterable[Path], advance: Advance = lambda done, total: None
+    ) -> tuple[dict[Path, FileFacts], dict[Path, str]]:
+        """Returns the facts of files, reading in parallel those that changed since.
 
-        Raises:
-            DataError: If it is not what its name says; one line without the path.
-        """
-        try:
-            stat = path.stat()
-            stamp = [stat.st_size, stat.st_mtime_ns]
-            known = self._known.get(str(path))
-            if known is not None and known["stamp"] == stamp:
-                return FileFacts(known["sha256"], tuple(known["shape"]), tuple(known["spacing_mm"]))
-            shape, spacing_mm = read_header(path)
-            with path.open("rb") as file:
-                found = FileFacts(hashlib.file_digest(file, "sha256").hexdigest(), shape, spacing_mm)
-        except OSError as error:
-            raise DataError(f"cannot be read: {error.strerror or error}") from error
-        self._known[str(path)] = {"stamp": stamp} | asdict(found)
-        self._changed = True
-        return found
+        Args:
+            images: Files that are decoded for their perceptual hash.
+            others: Labels and other files.
+            advance: Told how many files of how many are done.
 
-    def save(self) -> None:
-        """Writes what was learned.
+        Returns:
+            Facts by file, and problems by file: one line without the path.
 
         Raises:
             DataError: If the cache folder cannot be written.
         """
+        wanted = dict.fromkeys(others, False) | dict.fromkeys(images, True)
+        facts: dict[Path, FileFacts] = {}
+        problems: dict[Path, str] = {}
+        unknown = []
+        for path, decode in wanted.items():
+            remembered = self._remembered(path, decode)
+            if remembered is None:
+                unknown.append(path)
+            else:
+                facts[path] = remembered
+        done = len(facts)
+        if done:
+            advance(done, len(wanted))
+        with ThreadPoolExecutor(max_workers=workers()) as pool:
+            looks = pool.map(_look_at, unknown, (wanted[path] for path in unknown))
+            for path, found in zip(unknown, looks, strict=True):
+                if isinstance(found, str):
+                    problems[path] = found
+                else:
+                    stamp, facts[path] = found
+                    self._known[str(path)] = {"stamp": stamp} | asdict(facts[path])
+                    self._changed = True
+                done += 1
+                advance(done, len(wanted))
+        self._save()
+        return {path: facts[path] for path in wanted if path in facts}, problems
+
+    def _remembered(self, path: Path, decode: bool) -> FileFacts | None:
+        known = self._known.get(str(path))
+        if known is None or (decode and known["look"] is None):
+            return None
+        try:
+            return _facts_of(known) if _stamp(path) == known["stamp"] else None
+        except OSError:
+            return None
+
+    def _save(self) -> None:
         if not self._changed:
             return
         try:
             write_atomically(self._path, json.dumps({"version": FACTS_VERSION, "files": self._known}))
         except OSError as error:
             raise DataError(f"cannot write {self._path}: {error.strerror or error}") from error
+
+
+def workers() -> int:
+    """Returns how many threads read files: all cores that this process may use, at most 16."""
+    return min(16, len(os.sched_getaffinity(0)))
+
+
+def _stamp(path: Path) -> list[int]:
+    stat = os.stat(path)
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _look_at(path: Path, decode: bool) -> tuple[list[int], FileFacts] | str:
+    """Returns stamp and facts of a file, or what is wrong with it."""
+    try:
+        stamp = _stamp(path)
+        header = read_header(path) if extension(path) else Header((), ())
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        seen = look(read_pixels(path)).hex() if decode else None
+    except DataError as error:
+        return str(error)
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return stamp, FileFacts(
+        digest, header.shape, header.spacing_mm, header.channels, header.orientation, seen
+    )
+
+
+def _facts_of(known: dict[str, Any]) -> FileFacts:
+    return FileFacts(
+        known["sha256"],
+        tuple(known["shape"]),
+        tuple(known["spacing_mm"]),
+        known["channels"],
+        known["orientation"],
+        known["look"],
+    )
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
@@ -86,57 +162,3 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     usable = isinstance(content, dict) and content.get("version") == FACTS_VERSION
     return dict(content["files"]) if usable else {}
-
-
-def read_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Reads shape and spacing without the pixels.
-
-    Returns:
-        Shape and spacing, slowest axis first: (Z, H, W) for NIfTI (whose files store X, Y, Z), (H, W) for a
-        picture. Both empty for files that are neither.
-
-    Raises:
-        DataError: If the file is not what its name says; one line without the path.
-        OSError: If the file cannot be opened.
-    """
-    if path.name.endswith((".nii.gz", ".nii")):
-        return _nifti_header(path)
-    if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".tiff"):
-        return _picture_header(path)
-    return (), ()
-
-
-def _nifti_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    if path.is_dir():
-        raise DataError("is a folder, not a NIfTI file")
-    try:
-        header = nibabel.load(path).header
-        shape = tuple(int(n) for n in header.get_data_shape())
-        # The affines of ACDC are not trustworthy for spacing; the voxel sizes are.
-        zooms = tuple(round(float(z), 6) for z in header.get_zooms())
-    except (ImageFileError, HeaderDataError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"is not a readable NIfTI file ({_one_line(error)})") from error
-    if len(shape) != 3 or min(shape) < 1:
-        raise DataError(f"must have three axes, has shape {shape}")
-    if not all(math.isfinite(z) and z > 0 for z in zooms):
-        raise DataError(f"must have positive voxel sizes, has {zooms}")
-    return shape[::-1], zooms[::-1]
-
-
-def _picture_header(path: Path) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-    except UnidentifiedImageError as error:
-        raise DataError("is not a readable picture (unknown format)") from error
-    return (height, width), (1.0, 1.0)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

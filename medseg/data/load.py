@@ -1,101 +1,108 @@
 """Reads the pixels of a case: images as float32, labels as class indices, both on their file's grid."""
 
-import gzip
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medseg.data import acdc, covid_radiography
 from medseg.data.case import Case
+from medseg.data.raster import PICTURES, Values, extension, read_pixels
 from medseg.errors import DataError
 from medseg.tasks import TaskSpec
 
-_VALUES = {"acdc": acdc.LABEL_VALUES, "covid_radiography": covid_radiography.LABEL_VALUES}
 _MASK_THRESHOLD = 127
+_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 
-def load_image(case: Case) -> tuple[NDArray[np.float32], tuple[float, ...]]:
+def load_image(case: Case, task: TaskSpec) -> NDArray[np.float32]:
     """Reads a case's image.
 
     Returns:
-        Intensities, (Z, H, W) or (H, W), and the spacing in the same order: mm, or ones where the file carries
-        none. A colour picture becomes its luminance.
+        Intensities, (C, Z, H, W) or (C, H, W). For a task of one channel a colour picture becomes its luminance.
 
     Raises:
-        DataError: If the file cannot be read or holds values that are not finite.
+        DataError: If a file cannot be read, holds values that are not finite, or the channels are not as many as
+            the task declares.
     """
-    if _is_nifti(case.image):
-        image, spacing_mm = _nifti(case.image)
-    else:
-        image, spacing_mm = _picture(case.image, "image"), (1.0, 1.0)
+    parts = [_channels(path, _read(path), task) for path in case.images]
+    if any(part.shape[1:] != parts[0].shape[1:] for part in parts):
+        raise DataError(f"{case.image}: the channels of '{case.id}' have different shapes")
+    image = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if len(image) != task.channels:
+        raise DataError(f"{case.image}: has {_count(len(image))}, the task declares {task.channels}")
     if not np.isfinite(image).all():
         raise DataError(
             f"{case.image}: holds {np.count_nonzero(~np.isfinite(image))} values that are not finite"
         )
-    return image.astype(np.float32), spacing_mm
+    return image
 
 
-def load_label(case: Case, task: TaskSpec) -> NDArray[np.uint8]:
+def load_label(case: Case, task: TaskSpec, values: frozenset[int] = frozenset()) -> NDArray[np.uint8]:
     """Reads a case's reference label as class indices.
+
+    Args:
+        case: The case.
+        task: Says which values are which class.
+        values: Further values that the files may hold, all background here: `DataSet.values`.
 
     Returns:
         Class indices, (Z, H, W) or (H, W): 1..K in the order of ``task.labels``, 0 elsewhere.
 
     Raises:
-        DataError: If the file cannot be read, holds a value that its format does not know, or has another shape
-            than when it was indexed.
+        DataError: If the file cannot be read, holds a value that nobody declared, or has another shape than when
+            it was indexed.
     """
-    if _is_nifti(case.label):
-        values = _nifti(case.label)[0]
-    else:
-        # Masks come as 0/255 in one or three channels, some with soft edges from compression.
-        values = np.where(_picture(case.label, "mask") > _MASK_THRESHOLD, 255, 0)
-    known = _VALUES[task.format] | set(task.labels.values())
-    unknown = sorted(set(np.unique(values).tolist()) - known)
+    label = _mask(case.label, soft=task.format == "covid_radiography")
+    known = values | {0, *task.background, *task.labels.values()}
+    present = np.unique(label)
+    unknown = [float(value) for value in present if not (value.is_integer() and int(value) in known)]
     if unknown:
-        raise DataError(f"{case.label}: label values must be in {sorted(known)}, found {unknown[:10]}")
-    if case.shape and values.shape != case.shape:
-        raise DataError(f"{case.label}: has shape {values.shape}, had {case.shape} when it was indexed")
-    classes = np.zeros(values.shape, dtype=np.uint8)
+        found = ", ".join(f"{value:g}" for value in unknown[:10])
+        raise DataError(f"{case.label}: label values must be in {sorted(known)}, found {found}{_hint(task)}")
+    if case.shape and label.shape != case.shape:
+        raise DataError(f"{case.label}: has shape {label.shape}, had {case.shape} when it was indexed")
+    classes = np.zeros(label.shape, dtype=np.uint8)
     for index, value in enumerate(task.labels.values(), start=1):
-        classes[values == value] = index
+        classes[label == value] = index
     return classes
 
 
-def _is_nifti(path: Path) -> bool:
-    return path.name.endswith((".nii", ".nii.gz"))
+def _channels(path: Path, values: Values, task: TaskSpec) -> Values:
+    if task.channels == 1 and len(values) == 3 and extension(path) in PICTURES:
+        # Grey values stored as colours must come back as they were, bit for bit.
+        if (values[0] == values[1]).all() and (values[0] == values[2]).all():
+            return values[:1]
+        grey: Values = np.einsum("c...,c->...", values, _LUMINANCE)[None]
+        return grey
+    return values
 
 
-def _nifti(path: Path) -> tuple[NDArray[np.float64], tuple[float, ...]]:
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
+def _mask(path: Path, soft: bool) -> Values:
+    """A label's values without the channel axis."""
+    # Of a palette, the indices are the labels; where masks are black and white, its colours are.
+    values = _read(path, indices=not soft)
+    if soft:
+        # These masks come in one or three channels, some with soft edges from compression.
+        return np.where(values.max(axis=0) > _MASK_THRESHOLD, np.float32(255), np.float32(0))
+    if any((values[0] != other).any() for other in values[1:]):
+        raise DataError(f"{path}: has {len(values)} channels that differ; a label needs one value per pixel")
+    label: Values = values[0]
+    return label
 
+
+def _read(path: Path, indices: bool = False) -> Values:
     try:
-        volume = nibabel.load(path)
-        # Files store X, Y, Z; the slowest axis comes first here.
-        values = np.asarray(volume.dataobj, dtype=np.float64).transpose(2, 1, 0)
-        zooms = tuple(round(float(z), 6) for z in volume.header.get_zooms())
-    except (ImageFileError, gzip.BadGzipFile, EOFError, zlib.error, OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
-    return np.ascontiguousarray(values), zooms[::-1]
+        return read_pixels(path, indices)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _picture(path: Path, kind: str) -> NDArray[np.float64]:
-    from PIL import Image
+def _count(channels: int) -> str:
+    return f"{channels} channel" if channels == 1 else f"{channels} channels"
 
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-            mode = picture.mode
-            if mode in ("L", "F") or mode.startswith("I"):
-                return np.asarray(picture, dtype=np.float64)
-            if kind == "image":
-                return np.asarray(picture.convert("L"), dtype=np.float64)
-            # Any channel may carry the mask, but not transparency.
-            colours = np.asarray(picture.convert("RGB"), dtype=np.float64)
-            brightest: NDArray[np.float64] = colours.max(axis=-1)
-            return brightest
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+
+def _hint(task: TaskSpec) -> str:
+    labels = ", ".join(f"{name}: {value}" for name, value in task.labels.items())
+    return f" (the task has labels {{{labels}}}; declare others under 'labels' or as 'background')"

@@ -1,7 +1,7 @@
-"""Turns cases into arrays that the network sees, once, and predictions back into the cases' own grids."""
+"""A data set as the network sees it: memory-mapped arrays, and predictions back into the cases' own grids."""
 
-import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medseg.data.cache import build_once, source_hash
+from medseg.data.array_file import intact
 from medseg.data.case import Case, DataSet
-from medseg.data.geometry import Geometry, cubic, linear, place
-from medseg.data.load import load_image, load_label
+from medseg.data.geometry import Geometry
 from medseg.errors import DataError
-from medseg.tasks import TaskSpec
 
-_SOURCES = ("prepared", "geometry", "load", "acdc", "covid_radiography")
-_ARRAYS = ("images.npy", "labels.npy")
+ARRAYS = ("images.npy", "labels.npy", "counts.npy", "references.npy")
 
 
 @dataclass(frozen=True)
@@ -27,6 +24,7 @@ class Entry:
     Args:
         start: First slice.
         stop: One past the last slice.
+        reference: First pixel of its native label.
         shape: Native shape, (Z, H, W) or (H, W).
         spacing_mm: Native spacing, same order.
         geometry: Map between native and network grid, in plane.
@@ -34,6 +32,7 @@ class Entry:
 
     start: int
     stop: int
+    reference: int
     shape: tuple[int, ...]
     spacing_mm: tuple[float, ...]
     geometry: Geometry
@@ -43,17 +42,23 @@ class Entry:
 class Prepared:
     """A data set as the network sees it; the arrays are memory-mapped and read-only.
 
+    All processes of a node that open it share its pages; what one reads costs the next one nothing.
+
     Args:
         path: Folder of the arrays.
-        images: float32 (N, C, H, W), normalised; slices of a case lie together.
+        images: float16 (N, C, H, W), normalised; slices of a case lie together.
         labels: uint8 (N, H, W), class indices.
+        counts: int64 (N, classes), pixels of each class in each slice.
+        references: uint8, the native class indices of all cases in a row.
         cases: The cases in the order of the arrays.
         entries: Place and geometry by case id.
     """
 
     path: Path
-    images: NDArray[np.float32]
+    images: NDArray[np.float16]
     labels: NDArray[np.uint8]
+    counts: NDArray[np.int64]
+    references: NDArray[np.uint8]
     cases: tuple[Case, ...]
     entries: dict[str, Entry]
 
@@ -65,6 +70,13 @@ class Prepared:
         """
         entry = self.entries[case_id]
         return slice(entry.start, entry.stop)
+
+    def reference(self, case_id: str) -> NDArray[np.uint8]:
+        """Returns a case's class indices on its native grid, (Z, H, W) or (H, W), without opening its file."""
+        entry = self.entries[case_id]
+        return self.references[entry.reference : entry.reference + math.prod(entry.shape)].reshape(
+            entry.shape
+        )
 
     def spacing_mm(self, case_id: str) -> tuple[float, ...]:
         """Returns the spacing of a case's native grid, in the order of its label's axes."""
@@ -100,121 +112,47 @@ class Prepared:
         return native.reshape(channels, *entry.shape)
 
 
-def prepared_key(task: TaskSpec, dataset: DataSet) -> str:
-    """Returns the name of the prepared folder: a hash of data, preprocessing and its code."""
-    what = task.model_dump(
-        mode="json", include={"format", "labels", "channels", "image_size", "spacing_mm", "intensity"}
-    )
-    # JSON would lose the order of the labels, which numbers the classes.
-    what["labels"] = list(task.labels.items())
-    what |= {"code": source_hash(*_SOURCES), "data": dataset.fingerprint}
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def prepare(task: TaskSpec, dataset: DataSet, cache_dir: Path) -> Prepared:
-    """Opens a data set's arrays, making them first unless they exist.
-
-    Cost: one pass over the files, one case in memory at a time. Two processes that start together make one
-    folder; a crash leaves none.
-
-    Args:
-        task: Says how to preprocess.
-        dataset: The data.
-        cache_dir: The arrays go to ``prepared/<key>/`` below it.
+def open_prepared(folder: Path, dataset: DataSet) -> Prepared:
+    """Opens the arrays that `medseg.data.build.prepare` made.
 
     Raises:
-        DataError: If a file is unfit, or the arrays cannot be written or opened.
+        DataError: If they are not as they were written.
     """
-    if task.channels != 1:
-        raise DataError(
-            f"task '{task.name}': {task.format} images have 1 channel, the task declares {task.channels}"
-        )
-    target = cache_dir / "prepared" / prepared_key(task, dataset)
-    build_once(target, lambda folder: _build(task, dataset, folder))
-    return _open(target, dataset)
-
-
-def _build(task: TaskSpec, dataset: DataSet, folder: Path) -> None:
-    total = sum(_depth(case) for case in dataset.cases)
-    images = np.lib.format.open_memmap(
-        folder / _ARRAYS[0], "w+", np.float32, (total, task.channels, *task.image_size)
-    )
-    labels = np.lib.format.open_memmap(folder / _ARRAYS[1], "w+", np.uint8, (total, *task.image_size))
-    index: dict[str, Any] = {}
-    start = 0
-    for case in dataset.cases:
-        geometry = place(task, case.shape, case.spacing_mm)
-        stop = start + _depth(case)
-        images[start:stop, 0], labels[start:stop] = preprocess(task, case, geometry)
-        index[case.id] = {
-            "start": start,
-            "stop": stop,
-            "shape": case.shape,
-            "spacing_mm": case.spacing_mm,
-            "step": geometry.step,
-        }
-        start = stop
-    images.flush()
-    labels.flush()
-    text = json.dumps({"image_size": task.image_size, "cases": index}, indent=1)
-    (folder / "index.json").write_text(text, encoding="utf-8")
-
-
-def preprocess(
-    task: TaskSpec, case: Case, geometry: Geometry
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Preprocesses one case: z-score of the whole file, then image and label through the same geometry.
-
-    Returns:
-        Image (S, H, W) and class indices (S, H, W). A 2D case has one slice.
-
-    Raises:
-        DataError: If a file is unfit.
-    """
-    image = load_image(case)[0]
-    label = load_label(case, task)
-    if image.ndim == 2:
-        image, label = image[None], label[None]
-    spread = float(image.std(dtype=np.float64))
-    centred = image - np.float32(image.mean(dtype=np.float64))
-    normalised = (centred / max(spread, 1e-8)).astype(np.float32)
-    return geometry.to_network(normalised, cubic), _label_to_network(label, task.classes, geometry)
-
-
-def _label_to_network(label: NDArray[np.uint8], classes: int, geometry: Geometry) -> NDArray[np.uint8]:
-    """Resamples each class's share of a pixel and keeps the largest: no class can appear that was not there."""
-    best = np.zeros((len(label), *geometry.network), dtype=np.uint8)
-    share = np.zeros(best.shape, dtype=np.float32)
-    for index in range(classes):
-        here = geometry.to_network((label == index).astype(np.float32), linear)
-        best[here > share] = index
-        np.maximum(share, here, out=share)
-    return best
-
-
-def _depth(case: Case) -> int:
-    return case.shape[0] if len(case.shape) == 3 else 1
-
-
-def _open(folder: Path, dataset: DataSet) -> Prepared:
     try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        images, labels = (np.load(folder / name, mmap_mode="r") for name in _ARRAYS)
+        index = _read_index(folder)
+        for name in ARRAYS:
+            if not intact(folder / name, index["files"][name]):
+                raise _damaged(folder, f"{name} is not as it was written")
         size = tuple(index["image_size"])
         entries = {case.id: _entry(index["cases"][case.id], size) for case in dataset.cases}
-        complete = len(images) == len(labels) == max(entry.stop for entry in entries.values())
-    except (OSError, EOFError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{folder}: prepared data are damaged ({error}); remove the folder to make it anew"
-        ) from error
-    if not complete:
-        raise DataError(
-            f"{folder}: prepared data are damaged (lengths differ); remove the folder to make it anew"
-        )
-    return Prepared(folder, images, labels, dataset.cases, entries)
+        images, labels, counts, references = (np.load(folder / name, mmap_mode="r") for name in ARRAYS)
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, str(error)) from error
+    return Prepared(folder, images, labels, counts, references, dataset.cases, entries)
+
+
+def verify(prepared: Prepared) -> None:
+    """Hashes the arrays and compares with what was written.
+
+    Raises:
+        DataError: If they differ.
+    """
+    index = _read_index(prepared.path)
+    for name in ARRAYS:
+        if not intact(prepared.path / name, index["files"][name], thorough=True):
+            raise _damaged(prepared.path, f"{name} is not as it was written")
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    index: dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    return index
+
+
+def _damaged(folder: Path, reason: str) -> DataError:
+    return DataError(f"{folder}: prepared data are damaged ({reason})")
 
 
 def _entry(raw: dict[str, Any], network: tuple[int, ...]) -> Entry:
     shape = tuple(raw["shape"])
     geometry = Geometry((shape[-2], shape[-1]), (network[0], network[1]), (raw["step"][0], raw["step"][1]))
-    return Entry(raw["start"], raw["stop"], shape, tuple(raw["spacing_mm"]), geometry)
+    return Entry(raw["start"], raw["stop"], raw["reference"], shape, tuple(raw["spacing_mm"]), geometry)

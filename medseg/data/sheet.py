@@ -1,9 +1,12 @@
 """Contact sheets: slices of many cases with their labels' outlines, to be looked at.
 
-``python -m medseg.data.sheet TASK [--data NAME=PATH] [-o sheet.png] [--prepared]``
+``bench data check TASK --png sheet.png`` draws one of a data set as it is checked.
+``python -m medseg.data.sheet TASK [--data NAME=PATH] [-o sheet.png] [--prepared]`` draws it alone, or as the network
+sees it.
 """
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,18 +14,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medseg.data.build import prepare
 from medseg.data.cache import cache_dir
 from medseg.data.case import Case, DataSet
+from medseg.data.draw import TILE, Picture, planes, scaled, tile
 from medseg.data.index import index_dataset, resolve_root
 from medseg.data.load import load_image, load_label
-from medseg.data.prepared import prepare
 from medseg.errors import DataError, MedsegError
 from medseg.tasks import TASKS, TaskSpec
-
-TILE = 192
-_COLOURS = ((60, 160, 255), (80, 230, 90), (255, 80, 60), (255, 200, 40), (220, 80, 255))
-
-Picture = NDArray[np.uint8]
 
 
 def sheet(task: TaskSpec, dataset: DataSet, rows: int, columns: int, cache: Path | None = None) -> Picture:
@@ -45,8 +44,7 @@ def sheet(task: TaskSpec, dataset: DataSet, rows: int, columns: int, cache: Path
     tiles: list[Picture] = []
     for case in chosen:
         image, label = _pixels(task, dataset, case, cache)
-        low, high = np.quantile(image, (0.005, 0.995))
-        grey = np.clip((image - low) / max(high - low, 1e-8), 0, 1)
+        grey = scaled(image)
         for index in np.linspace(0, len(image) - 1, columns if volumes else 1).astype(int):
             tiles.append(tile(grey[index], label[index]))
     blank = np.zeros((TILE, TILE, 3), dtype=np.uint8)
@@ -54,36 +52,13 @@ def sheet(task: TaskSpec, dataset: DataSet, rows: int, columns: int, cache: Path
     return np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)])
 
 
-def tile(grey: NDArray[np.floating], label: NDArray[np.uint8]) -> Picture:
-    """Draws one slice with the outlines of its labels.
-
-    Args:
-        grey: (H, W), from 0 to 1; may be on a finer or coarser grid than the label.
-        label: (h, w), class indices.
-
-    Returns:
-        RGB picture of `TILE` x `TILE`, the slice centred with its proportions kept.
-    """
+def draw_sheet(task: TaskSpec, dataset: DataSet, rows: int, columns: int) -> bytes:
+    """Returns a contact sheet as the content of a PNG file; see `sheet`."""
     from PIL import Image
 
-    scale = TILE / max(grey.shape)
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    picture = Image.fromarray(np.round(grey * 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
-    classes = np.asarray(Image.fromarray(label).resize(size, Image.Resampling.NEAREST))
-    colour = np.repeat(np.asarray(picture)[..., None], 3, axis=2)
-    for index in range(1, int(label.max()) + 1):
-        colour[outline(classes == index)] = _COLOURS[(index - 1) % len(_COLOURS)]
-    framed = np.zeros((TILE, TILE, 3), dtype=np.uint8)
-    top, left = (TILE - size[1]) // 2, (TILE - size[0]) // 2
-    framed[top : top + size[1], left : left + size[0]] = colour
-    return framed
-
-
-def outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Returns the pixels of a mask (H, W) that touch its outside."""
-    padded = np.pad(mask, 1)
-    inner = padded[2:, 1:-1] & padded[:-2, 1:-1] & padded[1:-1, 2:] & padded[1:-1, :-2]
-    return mask & ~inner
+    file = io.BytesIO()
+    Image.fromarray(sheet(task, dataset, rows, columns)).save(file, format="PNG")
+    return file.getvalue()
 
 
 def _pixels(
@@ -93,9 +68,8 @@ def _pixels(
     if cache is not None:
         prepared = prepare(task, dataset, cache)
         part = prepared.slices(case.id)
-        return prepared.images[part, 0], prepared.labels[part]
-    image, label = load_image(case)[0], load_label(case, task)
-    return (image, label) if image.ndim == 3 else (image[None], label[None])
+        return prepared.images[part, 0].astype(np.float32), prepared.labels[part]
+    return planes(load_image(case, task), load_label(case, task, dataset.values))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

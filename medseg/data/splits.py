@@ -6,8 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from medseg.data.case import Case, DataSet
+from medseg.data.groups import named_file
+from medseg.data.split_file import read_split
 from medseg.errors import DataError
 from medseg.tasks import SplitSpec, TaskSpec
 
@@ -42,31 +45,74 @@ class Split:
         return tuple(train), self.folds[fold], self.test
 
 
-def make_split(task: TaskSpec, dataset: DataSet) -> Split:
+def make_split(task: TaskSpec, dataset: DataSet, beside: Path | None = None) -> Split:
     """Divides a data set's patients as ``task.split`` says.
 
     The same patients give the same split on every machine: order follows a hash of seed and name, not a random
     stream or a folder listing.
 
+    Args:
+        task: The task.
+        dataset: Its data.
+        beside: Where else to look for a split file: the suite's folder.
+
     Raises:
-        DataError: If there are too few patients, a patient stands in both official parts, or two patients of
-            different parts share the very same image.
+        DataError: If there are too few patients, a patient would be in two parts, a split file does not fit, or
+            two patients of different parts share the same or nearly the same image.
     """
     spec = task.split
     groups = _groups(dataset.cases)
-    test = _official_test(dataset) if isinstance(spec.test, str) else _draw(groups, spec, spec.test)
+    tested, folds = None, None
+    if spec.file is not None:
+        path = named_file(spec.file, dataset.root, "split.file", beside)
+        tested, folds = read_split(path, dataset)
+        if len(folds) < 2:
+            raise DataError(f"{path}: needs at least 2 folds, has {len(folds)}")
+    test = tested if tested is not None else _test(dataset, groups, spec)
     rest = {patient: group for patient, group in groups.items() if patient not in test}
+    folds = _fold(dataset, rest, spec) if folds is None else _published(spec, dataset, folds, rest)
+    split = Split(tuple(sorted(test)), tuple(tuple(sorted(fold)) for fold in folds))
+    _refuse_leaks(dataset, split)
+    return split
+
+
+def _test(dataset: DataSet, groups: Mapping[str, str], spec: SplitSpec) -> set[str]:
+    if spec.test == "official":
+        return _official_test(dataset)
+    if isinstance(spec.test, tuple):
+        unknown = [name for name in spec.test if name not in groups]
+        if unknown:
+            raise DataError(f"{dataset.root}: split.test names '{unknown[0]}', which is no patient here")
+        return set(spec.test)
+    return _draw(groups, spec, float(spec.test))
+
+
+def _fold(dataset: DataSet, rest: Mapping[str, str], spec: SplitSpec) -> list[list[str]]:
     if len(rest) < spec.folds:
         raise DataError(
             f"{dataset.root}: {spec.folds} folds need at least {spec.folds} patients outside the test part, "
-            f"found {len(rest)} of {len(groups)}"
+            f"found {len(rest)} of {len(dataset.patients)}"
         )
     members: list[list[str]] = [[] for _ in range(spec.folds)]
     for number, patient in enumerate(p for group in _ordered(rest, spec, "fold") for p in group):
         members[number % spec.folds].append(patient)
-    split = Split(tuple(sorted(test)), tuple(tuple(sorted(fold)) for fold in members))
-    _refuse_leaks(dataset, split)
-    return split
+    return members
+
+
+def _published(
+    spec: SplitSpec, dataset: DataSet, folds: list[list[str]], rest: Mapping[str, str]
+) -> list[list[str]]:
+    """The folds of a file, without the patients that are tested on; everyone must be somewhere."""
+    missing = sorted(rest.keys() - {patient for fold in folds for patient in fold})
+    if missing:
+        raise DataError(
+            f"{dataset.root}: {spec.file} leaves out {len(missing)} patients that are not tested on, "
+            f"e.g. '{missing[0]}'"
+        )
+    kept = [[patient for patient in fold if patient in rest] for fold in folds]
+    if not all(kept):
+        raise DataError(f"{dataset.root}: split.test takes every patient of a fold of {spec.file}")
+    return kept
 
 
 def _groups(cases: Iterable[Case]) -> dict[str, str]:
@@ -117,11 +163,18 @@ def _refuse_leaks(dataset: DataSet, split: Split) -> None:
     part = dict.fromkeys(split.test, "test")
     part |= {patient: f"fold {i}" for i, fold in enumerate(split.folds) for patient in fold}
     seen: dict[str, Case] = {}
+    pairs: list[tuple[Case, Case, str]] = []
     for case in dataset.cases:
-        other = seen.setdefault(case.digest, case) if case.digest else case
-        if part[case.patient] != part[other.patient]:
-            raise DataError(
-                f"{dataset.root}: '{case.id}' (patient {case.patient}, {part[case.patient]}) and '{other.id}' "
-                f"(patient {other.patient}, {part[other.patient]}) are the very same image: list both under one "
-                f"patient or remove one"
-            )
+        if case.digest:
+            pairs.append((seen.setdefault(case.digest, case), case, "the very same image"))
+    by_id = {case.id: case for case in dataset.cases}
+    pairs += [(by_id[a], by_id[b], "nearly the same image") for a, b in dataset.alike]
+    leaks = [(a, b, how) for a, b, how in pairs if part[a.patient] != part[b.patient]]
+    if leaks:
+        first, second, how = leaks[0]
+        more = f" ({len(leaks) - 1} more such pairs)" if len(leaks) > 1 else ""
+        raise DataError(
+            f"{dataset.root}: '{first.id}' (patient {first.patient}, {part[first.patient]}) and '{second.id}' "
+            f"(patient {second.patient}, {part[second.patient]}) are {how}: list both under one patient in "
+            f"groups.csv or remove one{more}"
+        )

@@ -16,7 +16,6 @@ ACDC_MULTICLASS = TaskSpec(
     image_size=(256, 224),
     spacing_mm=(1.5625, 1.5625),
     unit="mm",
-    intensity="zscore_volume",
     split=SplitSpec(test="official", folds=5),
 )
 

@@ -16,7 +16,7 @@ COVID_LUNG = TaskSpec(
     image_size=(256, 256),
     spacing_mm=None,
     unit="px",
-    intensity="zscore_image",
+    clip_percentiles=(0.5, 99.5),
     flips=("horizontal",),
     split=SplitSpec(test=0.25, folds=5),
 )

@@ -5,19 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from medseg.config import Component, Config
+from medseg.data.augment_config import AugmentConfig
 from medseg.tasks import TaskSpec
-
-
-class AugmentConfig(Config):
-    """Strengths of the augmentation. Image and mask always move by the same sampling grid."""
-
-    rotation_deg: float = Field(15.0, ge=0, le=180, description="Largest rotation either way, degrees.")
-    scale: float = Field(0.1, ge=0, lt=1, description="Zoom drawn from 1 -/+ this.")
-    flip: bool = Field(True, description="Mirror with probability 1/2 along the axes that the task allows.")
-    brightness: float = Field(0.2, ge=0, description="SD of an additive shift, in SDs of the image.")
-    contrast: float = Field(0.2, ge=0, lt=1, description="Factor drawn from 1 -/+ this.")
-    gamma: float = Field(0.2, ge=0, lt=1, description="Exponent drawn from 1 -/+ this.")
-    noise: float = Field(0.1, ge=0, description="Largest SD of Gaussian noise, in SDs of the image.")
 
 
 class TrainConfig(Config):
@@ -32,6 +21,12 @@ class TrainConfig(Config):
     )
     warmup: float = Field(0.0, ge=0, lt=1, description="Share of all steps in which the rate rises linearly.")
     batch_size: int = Field(16, ge=1, description="Effective batch: slices per optimiser step.")
+    foreground_share: float = Field(
+        0.33,
+        ge=0,
+        le=1,
+        description="Share of a batch drawn among slices with a label that not all slices have.",
+    )
     epochs: int = Field(10, ge=1)
     steps_per_epoch: int = Field(50, ge=1, description="An epoch is a fixed number of steps on every task.")
     clip_norm: float | None = Field(12.0, gt=0, description="Largest gradient norm; none turns clipping off.")

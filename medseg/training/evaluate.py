@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medseg.data import Case, Prepared, load_label
+from medseg.data import Case, Prepared
 from medseg.metrics import METRICS, diagonal_mm, evaluate_case, unmeasured_case
 from medseg.tasks import TaskSpec
 from medseg.training.outcome import Row
@@ -48,7 +48,7 @@ def predict_case(
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
             batch = torch.from_numpy(np.array(images[start : start + batch_size])).to(device)
-            parts.append(predict(batch).cpu().numpy())
+            parts.append(predict(batch.float()).cpu().numpy())
     return decide(prepared.to_native(case_id, np.concatenate(parts)))
 
 
@@ -71,7 +71,7 @@ def evaluate_cases(
 ) -> Iterator[Row]:
     """Yields one row per case, label and metric. A case that cannot be measured becomes `failed` rows."""
     for case in cases:
-        reference = load_label(case, task)
+        reference = prepared.reference(case.id)
         spacing = prepared.spacing_mm(case.id)
         prediction = predict_case(predict, prepared, case.id, device, batch_size)
         common: Row = {

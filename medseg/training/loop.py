@@ -13,10 +13,11 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from medseg.data import Prepared
-from medseg.data.augment import augment
+from medseg.data.augment import augment, draw
+from medseg.data.feed import Feed
 from medseg.training.config import TrainConfig, TrialSpec
 from medseg.training.outcome import DivergedError, Epoch, InterruptedTrialError
-from medseg.training.sampling import batch_indices, derive_seed
+from medseg.training.sampling import SliceSampler, derive_seed
 from medseg.training.schedule import learning_rate, plateau_drops
 
 # Streams of randomness that must not coincide.
@@ -96,9 +97,17 @@ class Loop:
         validate: Callable[[], float],
         accelerator: Accelerator,
     ):
-        self.spec, self.config, self.prepared = spec, spec.train, prepared
+        self.spec, self.config = spec, spec.train
         self.accelerator, self.validate = accelerator, validate
-        self.train_slices = np.asarray(train_slices, dtype=np.int64)
+        slices = np.asarray(train_slices, dtype=np.int64)
+        self.sampler = SliceSampler(
+            slices,
+            prepared.counts[slices, 1:] > 0,
+            self.config.batch_size,
+            self.config.foreground_share,
+            derive_seed(spec.seed, SAMPLE),
+        )
+        self.feed = Feed(prepared, slices, self.sampler.batch, accelerator.device)
         self.memory_format = memory_format(model, accelerator.device)
         model = model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.model, self.optimizer = accelerator.prepare(model, make_optimizer(model, self.config))
@@ -215,15 +224,11 @@ class Loop:
         return loss.detach()
 
     def _batch(self) -> tuple[Tensor, Tensor]:
-        config, step, device = self.config, self.progress.step, self.accelerator.device
-        order = batch_indices(
-            len(self.train_slices), config.batch_size, derive_seed(self.spec.seed, SAMPLE), step
-        )
-        chosen = self.train_slices[order]
-        images = torch.from_numpy(self.prepared.images[chosen]).to(device, non_blocking=True)
-        labels = torch.from_numpy(self.prepared.labels[chosen]).to(device, non_blocking=True)
-        generator = torch.Generator().manual_seed(derive_seed(self.spec.seed, AUGMENT, step))
-        images, labels = augment(images, labels, config.augment, self.spec.task.flips, generator)
+        config, step = self.config, self.progress.step
+        images, labels = self.feed.batch(step)
+        rng = np.random.default_rng(derive_seed(self.spec.seed, AUGMENT, step))
+        draws = draw(config.augment, self.spec.task.flips, config.batch_size, images.shape[1], rng)
+        images, labels = augment(images, labels, draws)
         return images.contiguous(memory_format=self.memory_format), labels.long()
 
     def _check_finite(self) -> None:

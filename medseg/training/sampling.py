@@ -1,5 +1,7 @@
 """Which slices each step sees: a pure function of (seed, step), so that resuming needs no state."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,22 +11,48 @@ def derive_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
-def batch_indices(count: int, batch_size: int, seed: int, step: int) -> NDArray[np.int64]:
-    """Returns the slices of one step.
+class SliceSampler:
+    """Says which training slices the effective batch of a step holds.
 
-    The stream is an endless row of permutations: each slice comes once before any comes again.
+    The stream is an endless row of permutations: each slice comes once before any comes again. A share of every
+    batch, its last places, is drawn instead among the slices that hold a rare label: the label uniformly, then one
+    of its slices. Labels that every slice holds are not rare.
 
     Args:
-        count: Number of training slices, at least 1.
-        batch_size: Slices per step; may exceed `count`.
+        slices: Indices of the training slices.
+        presence: Bool (slices, labels): which foreground label each of them holds.
+        batch_size: Slices per step; may exceed their number.
+        foreground_share: Share of the batch that is drawn among slices with a rare label.
         seed: The trial's seed.
-        step: Step, from 0.
-
-    Returns:
-        Indices, shape (batch_size,).
     """
-    start = step * batch_size
-    positions = np.arange(start, start + batch_size)
-    rounds = positions // count
-    orders = {r: np.random.default_rng((seed, int(r))).permutation(count) for r in np.unique(rounds)}
-    return np.array([orders[r][p % count] for r, p in zip(rounds, positions, strict=True)], dtype=np.int64)
+
+    def __init__(
+        self,
+        slices: NDArray[np.int64],
+        presence: NDArray[np.bool_],
+        batch_size: int,
+        foreground_share: float,
+        seed: int,
+    ):
+        self.slices, self.batch_size, self.seed = slices, batch_size, seed
+        self.rare = [np.flatnonzero(column) for column in presence.T if column.any() and not column.all()]
+        self.forced = round(foreground_share * batch_size) if self.rare else 0
+        self._permutation = lru_cache(maxsize=2)(self._draw_permutation)
+
+    def batch(self, step: int) -> NDArray[np.int64]:
+        """Returns the slices of one step, shape (batch_size,).
+
+        Args:
+            step: From 0.
+        """
+        count, free = len(self.slices), self.batch_size - self.forced
+        positions = range(step * free, (step + 1) * free)
+        order = [self._permutation(p // count)[p % count] for p in positions]
+        if self.forced:
+            rng = np.random.default_rng((self.seed, 1, step))
+            labels = rng.integers(len(self.rare), size=self.forced)
+            order += [rng.choice(self.rare[label]) for label in labels]
+        return self.slices[np.array(order, dtype=np.int64)]
+
+    def _draw_permutation(self, turn: int) -> NDArray[np.int64]:
+        return np.random.default_rng((self.seed, 0, turn)).permutation(len(self.slices))

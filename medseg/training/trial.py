@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from medseg.data import DataSet, Prepared, Split, index_dataset, make_split, prepare, resolve_root
@@ -49,15 +48,21 @@ class TrialFiles:
     checkpoint_every_s: float = 30.0
 
 
-def open_data(task: TaskSpec, root: Path | None, cache: Path) -> TrialData:
+def open_data(task: TaskSpec, root: Path | None, cache: Path, beside: Path | None = None) -> TrialData:
     """Indexes, splits and prepares a task's data; what was done before is reused.
+
+    Args:
+        task: The task.
+        root: Folder of its data set; found by MEDSEG_DATA or generated where there is none.
+        cache: Where derived data are kept.
+        beside: Where else to look for files that the task names: the suite's folder.
 
     Raises:
         DataError: If the data are missing or not what the task declares.
     """
     found = resolve_root(task, {task.dataset: root} if root else {}, cache)
-    dataset = index_dataset(task, found, cache)
-    return TrialData(dataset, make_split(task, dataset), prepare(task, dataset, cache))
+    dataset = index_dataset(task, found, cache, beside=beside)
+    return TrialData(dataset, make_split(task, dataset, beside), prepare(task, dataset, cache))
 
 
 def run_trial(
@@ -95,7 +100,7 @@ def run_trial(
     model = build_model(spec.model, task.channels, task.out_channels, task.image_size)
     train_slices = _slices(data, train)
     balanced = resolve_options(spec.loss).get("weights") == "balanced"
-    frequencies = class_counts(data.prepared, train_slices, task.classes) if balanced else None
+    frequencies = class_counts(data.prepared, train_slices) if balanced else None
     loss = build_loss(spec.loss, task.out_channels, frequencies)
     accelerator = make_accelerator(spec.train.precision, use_cpu)
 
@@ -113,7 +118,10 @@ def run_trial(
     if earlier is not None:
         loop.restore(earlier)
     earlier_s = loop.progress.wall_s
-    yield from _train(loop, files, should_stop)
+    try:
+        yield from _train(loop, files, should_stop)
+    finally:
+        loop.feed.close()
 
     loop.load_weights(loop.best_weights)
     loop.model.eval()
@@ -141,12 +149,9 @@ def _train(loop: Loop, files: TrialFiles, should_stop: Callable[[], bool]) -> Ge
         raise
 
 
-def class_counts(prepared: Prepared, slices: list[int], classes: int) -> list[float]:
+def class_counts(prepared: Prepared, slices: list[int]) -> list[float]:
     """Counts the pixels of each class in the training slices, background first."""
-    counts = np.zeros(classes)
-    for index in slices:
-        counts += np.bincount(prepared.labels[index].ravel(), minlength=classes)
-    return counts.tolist()
+    return [float(count) for count in prepared.counts[slices].sum(axis=0)]
 
 
 def _slices(data: TrialData, patients: tuple[str, ...]) -> list[int]:

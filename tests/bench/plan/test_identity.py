@@ -101,6 +101,7 @@ TASK = SPEC.task
             {"name": "other"},
             {"title": "other"},
             {"dataset": "other"},
+            {"groups": "who.csv"},
             {"split": SplitSpec(test=0.5, folds=9, seed=3)},
             {"metrics": tuple(reversed(TASK.metrics))},
         )
@@ -118,7 +119,10 @@ def test_what_only_names_a_trial_does_not_change_its_id(changed: TrialSpec) -> N
             for update in (
                 {"image_size": (128, 128)},
                 {"spacing_mm": (1.5, 1.5)},
-                {"intensity": "zscore_image"},
+                {"clip_percentiles": (1.0, 99.0)},
+                {"window": (0.0, 100.0)},
+                {"file_spacing_mm": (5.0, 1.0, 1.0)},
+                {"patient_pattern": "(.)"},
                 {"flips": ("horizontal",)},
                 {"metrics": ("dice",)},
                 {"selection_metric": "iou"},

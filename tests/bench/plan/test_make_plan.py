@@ -1,12 +1,15 @@
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from bench.errors import DataMissingError, SuiteError
 from bench.plan import Plan, describe, make_plan, probe
@@ -380,3 +383,66 @@ def test_the_real_data_are_planned(cache: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(plan.studies) == 4
     assert plan.data["acdc-multiclass"].patients == 16
     assert len(plan.data["acdc-multiclass"].split.test) == 4
+
+
+def own_data(root: Path, patients: int = 6) -> dict[str, Any]:
+    """A plain folder of two pictures per patient, and the task that a suite would define for it."""
+    rng = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (root / part).mkdir(parents=True)
+    for patient in range(patients):
+        for view in "ab":
+            name = f"P{patient}_{view}.png"
+            Image.fromarray(rng.integers(0, 255, (32, 32), np.uint8)).save(root / "images" / name)
+            Image.fromarray(rng.integers(0, 2, (32, 32), np.uint8) * 255).save(root / "masks" / name)
+    return {
+        "name": "my-task",
+        "format": "folder",
+        "labels": {"nodule": 255},
+        "image_size": [32, 32],
+        "file_spacing_mm": [0.5, 0.5],
+        "patient_pattern": "^(P[0-9]+)_",
+        "split": {"test": 0.34, "folds": 2},
+    }
+
+
+def test_a_suite_defines_its_own_task(cache: Path, tmp_path: Path) -> None:
+    task = own_data(tmp_path / "mine")
+    plan = planned(cache, tasks=[task], data={"my-task": str(tmp_path / "mine")})
+    data = plan.data["my-task"]
+    assert (data.cases, data.patients, len(data.split.test)) == (12, 6, 2)
+    assert all(name.startswith("P") and "_" not in name for fold in data.split.folds for name in fold)
+    renamed = {**task, "name": "other", "dataset": "x"}
+    again = planned(cache, roots={"x": tmp_path / "mine"}, tasks=[renamed])
+    assert sorted(ids(again).values()) == sorted(ids(plan).values())
+
+
+def test_files_that_a_task_names_are_found_beside_the_suite(cache: Path, tmp_path: Path) -> None:
+    task = own_data(tmp_path / "mine")
+    del task["patient_pattern"]
+    (tmp_path / "who.csv").write_text(
+        "image,patient\n" + "".join(f"P{i}_{v},Q{i}\n" for i in range(6) for v in "ab")
+    )
+    (tmp_path / "split.json").write_text(
+        json.dumps({"test": ["Q0"], "folds": [["Q1", "Q2"], ["Q3", "Q4", "Q5"]]})
+    )
+    task |= {"groups": "who.csv", "split": {"file": "split.json"}}
+    tree = {**BASE, "tasks": [task], "data": {"my-task": "mine"}}
+    loaded = parse_suite(yaml.safe_dump(tree, sort_keys=False), tmp_path / "s.yaml")
+    plan = make_plan(loaded, {}, cache)
+    assert plan.data["my-task"].split.folds == (("Q1", "Q2"), ("Q3", "Q4", "Q5"))
+    assert str(tmp_path) not in json.dumps(plan.resolved())
+    tree["final"] = {"folds": [0, 2]}
+    loaded = parse_suite(yaml.safe_dump(tree, sort_keys=False), tmp_path / "s.yaml")
+    with pytest.raises(DataMissingError, match="fold must be less than the 2 folds of my-task, got 2"):
+        make_plan(loaded, {}, cache)
+
+
+def test_a_leak_in_the_data_is_refused_before_anything_starts(cache: Path, tmp_path: Path) -> None:
+    task = own_data(tmp_path / "mine")
+    shutil.copy(tmp_path / "mine/images/P0_a.png", tmp_path / "mine/images/P1_b.png")
+    split = {"test": ["P0"], "folds": 2}
+    with pytest.raises(
+        DataMissingError, match=r"'P0_a' \(patient P0, test\) and 'P1_b' \(patient P1, fold ."
+    ):
+        planned(cache, tasks=[{**task, "split": split}], data={"my-task": str(tmp_path / "mine")})

@@ -87,7 +87,7 @@ REFUSED = [
     (made(losses="@3"), "losses[0] must be a mapping, got 3"),
     (made().replace("[dice]", "@dice"), "losses must be a list, got 'dice'"),
     (task("image_size: [64, @sixty]"), "tasks[0].image_size[1] must be a whole number, got 'sixty'"),
-    (task("split: {test: @half}"), "tasks[0].split.test must be 'official' or a number, got 'half'"),
+    (task("split: {test: @half}"), "tasks[0].split.test must be 'official', a number or a list, got 'half'"),
     (task("split: @{test: 1.5}"), "tasks[0].split: split.test must lie between 0 and 1, got 1.5"),
     (made(models="{name: unet, resources: {cpus: @0}}"), "models[0].resources.cpus must be greater than or"),
     (made(models="{name: unet, label: @' x'}"), "models[0].label: must be one line without blanks around"),
@@ -98,6 +98,26 @@ REFUSED = [
     # Names.
     (made(models="@unett"), "unknown model 'unett', did you mean 'unet'? (choices: "),
     (made(losses="bce, {name: @focl}"), "unknown loss 'focl', did you mean 'focal'?"),
+    (
+        made(tasks="{name: mine, format: folder, labels: {a: 1}, image_size: [8, 8], @flip: []}"),
+        "unknown key 'flip', did you mean 'flips'",
+    ),
+    (
+        made(tasks="{name: mine, format: @foldr, labels: {a: 1}, image_size: [8, 8]}"),
+        "tasks[0].format must be 'acdc'",
+    ),
+    (made(tasks="@{name: mine, format: folder, labels: {a: 1}}"), "tasks[0]: missing key 'image_size'"),
+    (
+        made(tasks="@{name: mine, format: folder, labels: {a: 0}, image_size: [8, 8]}"),
+        "tasks[0]: labels: value 0 is",
+    ),
+    (
+        made(
+            tasks="{name: mine, format: folder, labels: {a: 1}, image_size: [8, 8], @phantom: {patients: 8}}"
+        ),
+        "mine is read from files: it has no phantom",
+    ),
+    (made(tasks="@mine"), "unknown task 'mine' (choices"),
     (made(tasks="@phantom-lnug"), "unknown task 'phantom-lnug', did you mean 'phantom-lung'?"),
     (task("metrics: [dice, @hd59]"), "unknown metric 'hd59', did you mean 'hd95'?"),
     (

@@ -1,11 +1,15 @@
+import gzip
 import os
+import re
 import shutil
 
 import pytest
+from PIL import Image
 
-from medseg.data import files, index_dataset, resolve_root
+from medseg.data import files, index_dataset, make_split, resolve_root
+from medseg.data.index import DataProblems
 from medseg.errors import DataError
-from medseg.tasks import TASKS
+from medseg.tasks import TASKS, SplitSpec
 
 TASK = TASKS.load("acdc-multiclass")
 
@@ -84,3 +88,75 @@ def test_a_cache_that_cannot_be_written_is_one_clear_line(write_acdc, tmp_path):
     (tmp_path / "cache").write_text("a file in the way")
     with pytest.raises(DataError, match=r"cannot write .*cache.*facts"):
         index_dataset(TASK, root, tmp_path / "cache")
+
+
+def test_an_image_saved_again_under_another_name_is_found_to_be_alike(lung, tmp_path):
+    root = shutil.copytree(lung.root.parent, tmp_path / "copy")
+    first = next(case for case in lung.cases if case.id == "COVID-1")
+    folder = root / lung.root.name / "COVID"
+    with Image.open(first.image) as image:
+        image.convert("L").resize((512, 512)).save(folder / "images" / "COVID-999.png")
+    shutil.copy(first.label, folder / "masks" / "COVID-999.png")
+    groups = root / "groups.csv"
+    groups.write_text(groups.read_text() + "COVID-999,P999\n")
+    dataset = index_dataset(lung.task, root, tmp_path / "cache")
+    assert dataset.alike == (("COVID-1", "COVID-999"),)
+    apart = [seed for seed in range(40) if _refused(lung.task, dataset, seed)]
+    # Half of the splits put the two into different parts; all of those are refused, by name.
+    assert 10 < len(apart) < 40
+    groups.unlink()
+    dataset = index_dataset(lung.task, root, tmp_path / "cache")
+    assert dataset.alike == ()
+    assert dataset.case("COVID-999").patient == dataset.case("COVID-1").patient == "COVID-1"
+    assert "no groups.csv says who is who" in dataset.notes[0]
+
+
+def _refused(task, dataset, seed):
+    split = SplitSpec(test=0.25, folds=3, seed=seed)
+    try:
+        make_split(task.model_copy(update={"split": split}), dataset)
+    except DataError as error:
+        named = r"'COVID-1' \(patient P\d+, .*'COVID-999' \(patient P999, .*nearly the same image"
+        return re.search(named, str(error)) is not None
+    return False
+
+
+def test_two_patients_with_one_volume_are_refused(write_acdc, tmp_path):
+    root = write_acdc(tmp_path, training=5)
+    source = root / "database/training/patient001/patient001_frame01.nii.gz"
+    target = root / "database/testing/patient006/patient006_frame12.nii.gz"
+    # Compressed anew: other bytes, same voxels.
+    target.write_bytes(gzip.compress(gzip.decompress(source.read_bytes()), compresslevel=1))
+    dataset = index_dataset(TASK, root, tmp_path / "cache")
+    with pytest.raises(DataError, match=r"'patient001_frame01' .* and 'patient006_frame12' .*groups\.csv"):
+        make_split(TASK, dataset)
+
+
+def test_all_problems_are_told_at_once(write_acdc, tmp_path):
+    root = write_acdc(tmp_path, training=14)
+    for number in range(1, 15):
+        name = f"patient{number:03d}"
+        (root / f"database/training/{name}/{name}_frame12_gt.nii.gz").write_bytes(b"\x1f\x8bnot gzip")
+    with pytest.raises(
+        DataProblems, match=r"14 problems: .*; and 4 more \(bench data check lists all\)"
+    ) as caught:
+        index_dataset(TASK, root, tmp_path / "cache")
+    assert len(caught.value.problems) == 14
+    assert all("is not a readable NIfTI file" in problem for problem in caught.value.problems)
+
+
+def test_a_declared_spacing_wins_over_the_files(write_acdc, tmp_path):
+    task = TASK.model_copy(update={"file_spacing_mm": (5.0, 0.7, 0.8)})
+    dataset = index_dataset(task, write_acdc(tmp_path), tmp_path / "cache")
+    assert {case.spacing_mm for case in dataset.cases} == {(5.0, 0.7, 0.8)}
+    flat = TASK.model_copy(update={"file_spacing_mm": (0.7, 0.8)})
+    with pytest.raises(DataProblems, match="file_spacing_mm must give 3 numbers, gives 2"):
+        index_dataset(flat, write_acdc(tmp_path / "again"), tmp_path / "cache")
+
+
+def test_progress_counts_every_file(write_acdc, tmp_path):
+    seen = []
+    root = write_acdc(tmp_path)
+    index_dataset(TASK, root, tmp_path / "cache", lambda done, total: seen.append((done, total)))
+    files_used = 4 * (4 + 1)
+    assert seen == [(n, files_used) for n in range(1, files_used + 1)]

@@ -1,11 +1,16 @@
+import errno
+import os
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from medseg.data import Case, DataSet, index_dataset, load_image, load_label, prepare
-from medseg.data.geometry import Geometry, place
-from medseg.data.prepared import Entry, Prepared, _label_to_network, preprocess
+from medseg.data import DataSet, index_dataset, load_label, prepare
+from medseg.data.geometry import Geometry
+from medseg.data.prepared import ARRAYS, Entry, Prepared, open_prepared, verify
+from medseg.data.preprocess import label_to_network
 from medseg.errors import DataError
 from medseg.tasks import TASKS
 
@@ -23,7 +28,7 @@ def dice_after_round_trip(prepared: Prepared, dataset: DataSet, task) -> np.ndar
             case.id, one_hot(prepared.labels[prepared.slices(case.id)], task.out_channels)
         )
         decided = back.argmax(axis=0) if len(back) > 1 else (back[0] >= 0.5).astype(int)
-        reference = load_label(case, task)
+        reference = load_label(case, task, dataset.values)
         assert decided.shape == reference.shape
         pairs = [(decided == k, reference == k) for k in range(1, task.classes)]
         scores.append([2 * (p & r).sum() / max(1, p.sum() + r.sum()) for p, r in pairs])
@@ -33,41 +38,31 @@ def dice_after_round_trip(prepared: Prepared, dataset: DataSet, task) -> np.ndar
 def test_arrays_hold_every_slice_normalised(cardiac, cache):
     prepared = prepare(cardiac.task, cardiac, cache)
     depth = sum(case.shape[0] for case in cardiac.cases)
-    assert (prepared.images.shape, prepared.images.dtype) == ((depth, 1, 64, 64), np.float32)
+    assert (prepared.images.shape, prepared.images.dtype) == ((depth, 1, 64, 64), np.float16)
     assert (prepared.labels.shape, prepared.labels.dtype) == ((depth, 64, 64), np.uint8)
     assert set(np.unique(prepared.labels)) == {0, 1, 2, 3}
     parts = [prepared.slices(case.id) for case in cardiac.cases]
     assert [part.start for part in parts[1:]] == [part.stop for part in parts[:-1]]
     case = cardiac.cases[0]
-    assert prepared.spacing_mm(case.id) == case.spacing_mm == load_image(case)[1]
-    assert len(prepared.spacing_mm(case.id)) == load_label(case, cardiac.task).ndim
+    assert prepared.spacing_mm(case.id) == case.spacing_mm
+    wanted = [np.bincount(label.ravel(), minlength=4) for label in prepared.labels]
+    np.testing.assert_array_equal(prepared.counts, wanted)
 
 
-def test_an_image_is_scaled_by_its_own_mean_and_spread(cardiac):
-    case = cardiac.cases[0]
-    task = cardiac.task.model_copy(
-        update={"image_size": case.shape[1:], "spacing_mm": case.spacing_mm[1:]},
-    )
-    image, label = preprocess(task, case, place(task, case.shape, case.spacing_mm))
-    raw = load_image(case)[0].astype(np.float64)
-    np.testing.assert_allclose(image, (raw - raw.mean()) / raw.std(), atol=1e-4)
-    np.testing.assert_array_equal(label, load_label(case, task))
-
-
-def test_a_constant_image_becomes_zeros(write_nifti, tmp_path):
-    image = write_nifti(tmp_path / "a.nii.gz", np.full((8, 8, 2), 7, np.int16))
-    label = write_nifti(tmp_path / "b.nii.gz", np.zeros((8, 8, 2), np.uint8))
-    task = TASKS.load("acdc-multiclass")
-    case = Case("c", "p", "", "", image, label, "", (2, 8, 8), (8.0, 1.4, 1.5))
-    prepared, _ = preprocess(task, case, place(task, case.shape, case.spacing_mm))
-    np.testing.assert_array_equal(prepared, 0.0)
+def test_native_labels_are_kept_as_they_are(cardiac, lung, cache):
+    for dataset in (cardiac, lung):
+        prepared = prepare(dataset.task, dataset, cache)
+        for case in dataset.cases:
+            reference = load_label(case, dataset.task, dataset.values)
+            np.testing.assert_array_equal(prepared.reference(case.id), reference)
+            assert prepared.reference(case.id).shape == case.shape
 
 
 def test_arrays_are_read_only_and_made_once(cardiac, cache, monkeypatch):
     first = prepare(cardiac.task, cardiac, cache)
     with pytest.raises(ValueError, match="read-only"):
         first.images[0] = 0
-    monkeypatch.setattr("medseg.data.prepared._build", None)
+    monkeypatch.setattr("medseg.data.build._build", None)
     again = prepare(cardiac.task, cardiac, cache)
     assert again.path == first.path
     np.testing.assert_array_equal(again.images, first.images)
@@ -75,13 +70,19 @@ def test_arrays_are_read_only_and_made_once(cardiac, cache, monkeypatch):
 
 def test_the_same_data_prepare_to_the_same_bits(cardiac, cache, tmp_path):
     first, second = prepare(cardiac.task, cardiac, cache), prepare(cardiac.task, cardiac, tmp_path)
-    for name in ("images.npy", "labels.npy", "index.json"):
+    for name in (*ARRAYS, "index.json"):
         assert (first.path / name).read_bytes() == (second.path / name).read_bytes()
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"image_size": (48, 64)}, {"spacing_mm": (2.0, 2.0)}, {"labels": {"LV": 3, "RV": 1}}],
+    [
+        {"image_size": (48, 64)},
+        {"spacing_mm": (2.0, 2.0)},
+        {"labels": {"LV": 3, "RV": 1}},
+        {"clip_percentiles": (1.0, 99.0)},
+        {"window": (0.0, 500.0)},
+    ],
 )
 def test_other_preprocessing_has_other_arrays(cardiac, cache, change):
     base = prepare(cardiac.task, cardiac, cache)
@@ -153,36 +154,82 @@ def test_round_trip_keeps_nested_discs_and_adds_no_class(rows, columns, native_m
     label = np.where(rho < radius * 0.6, 3, np.where(rho < radius, 2, 0)).astype(np.uint8)[None]
     size = (224, 224)
     geometry = Geometry((rows, columns), size, (ratio, ratio))
-    network = _label_to_network(label, 4, geometry)
+    network = label_to_network(label, 4, geometry)
     assert set(np.unique(network)) == {0, 2, 3}
-    entry = Entry(0, 1, (1, rows, columns), (8.0, native_mm, native_mm), geometry)
-    prepared = Prepared(None, network, network, (), {"c": entry})  # type: ignore[arg-type]
+    entry = Entry(0, 1, 0, (1, rows, columns), (8.0, native_mm, native_mm), geometry)
+    prepared = Prepared(None, network, network, None, None, (), {"c": entry})
     back = prepared.to_native("c", one_hot(network, 4)).argmax(axis=0)
     for index in (2, 3):
         overlap = 2 * ((back == index) & (label == index)).sum()
         assert overlap / ((back == index).sum() + (label == index).sum()) >= 0.97
 
 
-def test_a_bad_label_stops_preparation_and_leaves_nothing(write_acdc, write_nifti, tmp_path):
+def test_bad_labels_stop_preparation_say_how_many_and_leave_nothing(write_acdc, write_nifti, tmp_path):
     task = TASKS.load("acdc-multiclass")
     root = write_acdc(tmp_path)
-    path = root / "database/training/patient002/patient002_frame12_gt.nii.gz"
-    write_nifti(path, np.full((12, 10, 3), 9, np.uint8))
+    for frame in ("01", "12"):
+        path = root / f"database/training/patient002/patient002_frame{frame}_gt.nii.gz"
+        write_nifti(path, np.full((12, 10, 3), 9, np.uint8))
     dataset = index_dataset(task, root, tmp_path / "cache")
-    with pytest.raises(DataError, match=r"patient002_frame12_gt\.nii\.gz: label values must be in"):
+    message = (
+        r"patient002_frame01_gt\.nii\.gz: label values must be in .* \(and 1 more cases; bench data check"
+    )
+    with pytest.raises(DataError, match=message):
         prepare(task, dataset, tmp_path / "cache")
-    assert list((tmp_path / "cache" / "prepared").iterdir()) == []
+    assert [p for p in (tmp_path / "cache" / "prepared").iterdir() if p.is_dir()] == []
 
 
-@pytest.mark.parametrize("name", ["images.npy", "index.json"])
-def test_damaged_arrays_are_refused(lung, tmp_path, name):
-    path = prepare(lung.task, lung, tmp_path).path / name
-    path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(DataError, match=r"prepared data are damaged .*remove the folder"):
-        prepare(lung.task, lung, tmp_path)
+def test_no_space_left_is_one_line_and_loses_nothing_prepared(lung, tmp_path, monkeypatch):
+    first = prepare(lung.task, lung, tmp_path)
+    larger = lung.task.model_copy(update={"image_size": (96, 96)})
+    real, written = os.pwrite, []
+
+    def full(descriptor, data, offset):
+        written.append(len(data))
+        if sum(written) > 50_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, data, offset)
+
+    monkeypatch.setattr("os.pwrite", full)
+    with pytest.raises(DataError, match=r"^cannot write .*: No space left on device$"):
+        prepare(larger, lung, tmp_path)
+    monkeypatch.undo()
+    verify(prepare(lung.task, lung, tmp_path))
+    assert [p.name for p in (tmp_path / "prepared").iterdir() if p.is_dir()] == [first.path.name]
+    assert prepare(larger, lung, tmp_path).images.shape[2:] == (96, 96)
 
 
-def test_more_channels_than_the_format_has_are_refused(lung, cache):
-    task = lung.task.model_copy(update={"channels": 3})
-    with pytest.raises(DataError, match="images have 1 channel, the task declares 3"):
-        prepare(task, lung, cache)
+@pytest.mark.parametrize("name", ["images.npy", "references.npy", "index.json"])
+def test_damaged_arrays_are_made_anew_and_the_log_says_so(lung, tmp_path, name, caplog):
+    prepared = prepare(lung.task, lung, tmp_path)
+    whole = (prepared.path / name).read_bytes()
+    (prepared.path / name).write_bytes(whole[:50])
+    again = prepare(lung.task, lung, tmp_path)
+    assert "prepared data are damaged" in caplog.text
+    assert (again.path / name).read_bytes() == whole
+    verify(again)
+
+
+def test_a_flipped_bit_is_found(lung, tmp_path):
+    prepared = prepare(lung.task, lung, tmp_path)
+    path = prepared.path / "labels.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(DataError, match=r"damaged \(labels\.npy is not as it was written\)"):
+        open_prepared(prepared.path, lung)
+    assert (prepare(lung.task, lung, tmp_path).path / "labels.npy").read_bytes() == whole
+
+
+def test_a_copied_cache_is_used_as_it_is(lung, tmp_path, monkeypatch):
+    prepare(lung.task, lung, tmp_path / "here")
+    for path in (tmp_path / "here").rglob("*.npy"):
+        os.utime(path)
+    shutil.copytree(tmp_path / "here", tmp_path / "there", copy_function=shutil.copyfile)
+    monkeypatch.setattr("medseg.data.build._build", None)
+    verify(prepare(lung.task, lung, tmp_path / "there"))
+
+
+def test_progress_counts_cases(lung, tmp_path):
+    seen = []
+    prepare(lung.task, lung, tmp_path, lambda done, total: seen.append((done, total)))
+    assert seen == [(n, len(lung.cases)) for n in range(1, len(lung.cases) + 1)]

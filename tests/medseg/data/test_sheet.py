@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medseg.data.sheet import TILE, main, outline, sheet, tile
+from medseg.data.draw import TILE, outline, tile
+from medseg.data.sheet import draw_sheet, main, sheet
 
 
 def test_an_outline_is_the_rim_of_a_mask():
@@ -52,3 +53,9 @@ def test_mistakes_are_one_line_and_an_exit_code(arguments, code, message, capsys
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_sheet_is_a_png_file(lung, tmp_path):
+    (tmp_path / "s.png").write_bytes(draw_sheet(lung.task, lung, rows=1, columns=2))
+    with Image.open(tmp_path / "s.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (2 * TILE, TILE))

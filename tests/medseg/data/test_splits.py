@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ TASK = TASKS.load("covid-lung")
 
 def _dataset(groups: dict[str, str], parts: dict[str, str] | None = None, images: int = 1) -> DataSet:
     cases = tuple(
-        Case(f"{patient}-{i}", patient, group, (parts or {}).get(patient, ""), Path("i"), Path("l"))
+        Case(f"{patient}-{i}", patient, group, (parts or {}).get(patient, ""), (Path("i"),), Path("l"))
         for patient, group in groups.items()
         for i in range(images)
     )
@@ -92,7 +93,7 @@ def test_without_an_official_test_part_it_cannot_be_asked_for():
 
 def test_a_patient_in_both_official_parts_is_refused():
     dataset = _dataset({f"p{i}": "" for i in range(9)}, {"p1": "train"}, images=2)
-    twice = (*dataset.cases, Case("x", "p1", "", "test", Path("i"), Path("l")))
+    twice = (*dataset.cases, Case("x", "p1", "", "test", (Path("i"),), Path("l")))
     with pytest.raises(DataError, match="patient 'p1' is in both the training and the testing part"):
         make_split(_task(test="official"), DataSet(TASK, Path("root"), twice, ""))
 
@@ -102,11 +103,34 @@ def test_the_same_image_under_two_patients_of_different_parts_is_refused():
     split = make_split(_task(), _dataset(dict.fromkeys(patients, "")))
     pair = (split.test[0], split.folds[0][0])
     cases = tuple(
-        Case(f"{p}-1", p, "", "", Path("i"), Path("l"), digest="same" if p in pair else p) for p in patients
+        Case(f"{p}-1", p, "", "", (Path("i"),), Path("l"), digest="same" if p in pair else p)
+        for p in patients
     )
     with pytest.raises(DataError, match="are the very same image") as caught:
         make_split(_task(), DataSet(TASK, Path("root"), cases, ""))
     assert all(f"'{p}-1'" in str(caught.value) for p in pair)
+
+
+def test_nearly_the_same_image_under_two_patients_of_different_parts_is_refused():
+    patients = [f"p{i}" for i in range(20)]
+    dataset = _dataset(dict.fromkeys(patients, ""))
+    split = make_split(_task(), dataset)
+    across = (f"{split.test[0]}-0", f"{split.folds[0][0]}-0")
+    between = (f"{split.folds[0][0]}-0", f"{split.folds[1][0]}-0")
+    within = (f"{split.folds[2][0]}-0", f"{split.folds[2][1]}-0")
+    assert make_split(_task(), replace(dataset, alike=(within,))) == split
+    with pytest.raises(
+        DataError, match=r"nearly the same image: list both .* \(1 more such pairs\)$"
+    ) as caught:
+        make_split(_task(), replace(dataset, alike=(within, across, between)))
+    assert all(f"'{case}'" in str(caught.value) for case in across)
+
+
+def test_the_test_part_can_be_named():
+    groups = {f"p{i}": "" for i in range(9)}
+    assert make_split(_task(test=("p7", "p3"), folds=2), _dataset(groups)).test == ("p3", "p7")
+    with pytest.raises(DataError, match=r"split\.test names 'p99', which is no patient here"):
+        make_split(_task(test=("p99",)), _dataset(groups))
 
 
 def test_a_fold_that_does_not_exist_is_refused():

@@ -127,7 +127,7 @@ def test_kept_weights_load_into_the_model(small_spec, small_data, tmp_path):
 
 
 def test_balanced_weights_get_the_frequencies_of_the_training_slices(small_spec, small_data, tmp_path):
-    counts = class_counts(small_data.prepared, [0, 1], 2)
+    counts = class_counts(small_data.prepared, [0, 1])
     labels = np.asarray(small_data.prepared.labels[:2])
     assert counts == [(labels == 0).sum(), (labels == 1).sum()]
     balanced = Component(name="ce", options={"weights": "balanced"})

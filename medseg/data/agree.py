@@ -1,0 +1,70 @@
+"""Whether the files of one case agree with each other and with the task, judged by their headers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from medseg.data.case import Case
+from medseg.data.files import FileFacts
+from medseg.data.raster import PICTURES, extension
+from medseg.tasks import TaskSpec
+
+
+def relative(path: Path, root: Path) -> str:
+    """Returns how messages and fingerprints call a file."""
+    # A groups file may lie in the parent; its place does not change what it says.
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def disagreements(task: TaskSpec, case: Case, facts: Mapping[Path, FileFacts], folder: Path) -> list[str]:
+    """What is wrong between the files of one case, and between them and the task."""
+    label = facts[case.label]
+    where = relative(case.label, folder)
+    problems = []
+    for path in case.images:
+        problems += _against(task, f"{where}: label", label, facts[path])
+        if facts[path].shape != facts[case.image].shape:
+            problems.append(
+                f"{relative(path, folder)}: has shape {facts[path].shape}, the first channel another"
+            )
+    if task.file_spacing_mm is not None and len(task.file_spacing_mm) != len(label.shape):
+        problems.append(
+            f"{where}: file_spacing_mm must give {len(label.shape)} numbers, gives {len(task.file_spacing_mm)}"
+        )
+    if task.unit == "mm" and task.file_spacing_mm is None and extension(case.label) in PICTURES:
+        problems.append(f"{where}: pictures carry no spacing; give file_spacing_mm, or unit: px")
+    if task.file_spacing_mm is None and not all(label.spacing_mm):
+        problems.append(
+            f"{where}: must have positive voxel sizes, has {label.spacing_mm}, give file_spacing_mm"
+        )
+    if label.channels > 1 and extension(case.label) not in PICTURES:
+        problems.append(
+            f"{where}: label must have one value per voxel, has a fourth axis of {label.channels}"
+        )
+    channels = sum(facts[path].channels for path in case.images)
+    # A colour picture is fine for a task of one channel: its luminance is used.
+    if channels != task.channels and not (task.channels == 1 and len(label.shape) == 2 and channels == 3):
+        plural = "channel" if channels == 1 else "channels"
+        fourth = " (its fourth axis)" if len(case.images) == 1 < channels and len(label.shape) == 3 else ""
+        problems.append(
+            f"{relative(case.image, folder)}: image has {channels} {plural}{fourth}, "
+            f"the task declares {task.channels}"
+        )
+    return problems
+
+
+def _against(task: TaskSpec, what: str, label: FileFacts, image: FileFacts) -> list[str]:
+    if task.format == "covid_radiography":
+        # Mask and image differ in size in the download; they may not differ in proportions beyond rounding.
+        if len(image.shape) != 2 or len(label.shape) != 2:
+            return [f"{what} and its image must be two-dimensional, are {label.shape} and {image.shape}"]
+        (h, w), (rows, columns) = image.shape, label.shape
+        if abs(h * columns - w * rows) > max(h, w):
+            return [f"{what} of {rows} x {columns} cannot lie on an image of {h} x {w}"]
+        return []
+    if image.shape != label.shape:
+        return [f"{what} has shape {label.shape}, its image {image.shape}"]
+    if task.file_spacing_mm is None and any(
+        abs(a - b) > 1e-3 * a for a, b in zip(image.spacing_mm, label.spacing_mm, strict=True)
+    ):
+        return [f"{what} has spacing {label.spacing_mm} mm, its image {image.spacing_mm} mm"]
+    return []

@@ -1,0 +1,68 @@
+"""Makes sure that a task's arrays are there and as they were written."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from medseg.data.build import prepare, prepared_key
+from medseg.data.cache import build_lock, discard
+from medseg.data.case import DataSet
+from medseg.data.files import Advance
+from medseg.data.prepared import Prepared, verify
+from medseg.errors import DataError
+from medseg.tasks import TaskSpec
+
+
+@dataclass(frozen=True)
+class Ensured:
+    """Arrays that are there.
+
+    Args:
+        prepared: The arrays.
+        how: Whether they were made now, were there and are as written, or were damaged and made anew.
+        size_bytes: Of all their files.
+        wall_s: Time that it took.
+    """
+
+    prepared: Prepared
+    how: Literal["made", "verified", "made anew"]
+    size_bytes: int
+    wall_s: float
+
+
+def ensure_prepared(
+    task: TaskSpec, dataset: DataSet, cache_dir: Path, advance: Advance = lambda done, total: None
+) -> Ensured:
+    """Prepares a data set unless its arrays are there; then hashes them, which reads all of them.
+
+    Args:
+        task: Says how to preprocess.
+        dataset: The data.
+        cache_dir: The arrays go to ``prepared/<key>/`` below it.
+        advance: Told how many cases of how many are done.
+
+    Raises:
+        DataError: If files are unfit, or the arrays cannot be written.
+    """
+    start = time.monotonic()
+    target = cache_dir / "prepared" / prepared_key(task, dataset)
+    how: Literal["made", "verified", "made anew"] = "verified" if target.is_dir() else "made"
+    prepared = prepare(task, dataset, cache_dir, advance)
+    if how == "verified":
+        try:
+            verify(prepared)
+        except DataError:
+            how = "made anew"
+            _discard(target)
+            prepared = prepare(task, dataset, cache_dir, advance)
+    size = sum(path.stat().st_size for path in target.iterdir())
+    return Ensured(prepared, how, size, time.monotonic() - start)
+
+
+def _discard(target: Path) -> None:
+    try:
+        with build_lock(target):
+            discard(target)
+    except OSError as error:
+        raise DataError(f"cannot remove {target}: {error.strerror or error}") from error

@@ -1,0 +1,189 @@
+"""Who is who: which cases are of one patient, from a list, from the case's name, or guessed from what is alike."""
+
+import csv
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from medseg.data.case import Case, Found, natural
+from medseg.data.raster import stem
+from medseg.errors import DataError
+from medseg.tasks import TaskSpec
+
+# A page that more images come from is a collection (a whole challenge, a repository), not one patient's case.
+LARGEST_SOURCE = 10
+
+_GROUP_FILES = ("groups.csv", "sources.csv")
+_IMAGE_COLUMNS = ("image", "case_id", "case", "filename", "file_name")
+_PATIENT_COLUMNS = ("group", "patient_id", "patient")
+_SUBGROUP_COLUMNS = ("subgroup", "pathology")
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What a list of patients says.
+
+    Args:
+        file: The list; none where there is none.
+        patients: Patient by case id.
+        subgroups: Subgroup by case id.
+    """
+
+    file: Path | None = None
+    patients: Mapping[str, str] = field(default_factory=dict)
+    subgroups: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_groups(task: TaskSpec, root: Path, beside: Path | None = None) -> Groups:
+    """Reads the list of patients: ``task.groups``, else ``groups.csv`` in a data set's folder or its parent.
+
+    Args:
+        task: The task.
+        root: Folder of the data set.
+        beside: Where else to look for a file that the task names: the suite's folder.
+
+    Raises:
+        DataError: If the list that the task names does not exist, cannot be read or lacks its columns.
+    """
+    if task.groups is not None:
+        path = named_file(task.groups, root, "groups", beside)
+    else:
+        places = [folder / name for folder in (root, root.parent) for name in _GROUP_FILES]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            return Groups()
+        path = found
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    columns = list(rows[0]) if rows else []
+    image, patient, subgroup = (
+        next((name for name in names if name in columns), None)
+        for names in (_IMAGE_COLUMNS, _PATIENT_COLUMNS, _SUBGROUP_COLUMNS)
+    )
+    if image is None or patient is None:
+        wanted = f"one of {', '.join(_IMAGE_COLUMNS)} and one of {', '.join(_PATIENT_COLUMNS)}"
+        raise DataError(f"{path}: needs columns {wanted}, has {', '.join(columns) or 'none'}")
+    pairs = [(stem(Path((row[image] or "").strip())), row) for row in rows]
+    return Groups(
+        path,
+        {name: row[patient].strip() for name, row in pairs if (row[patient] or "").strip()},
+        {name: row[subgroup].strip() for name, row in pairs if row[subgroup]} if subgroup else {},
+    )
+
+
+def named_file(name: str, root: Path, what: str, beside: Path | None) -> Path:
+    """Returns a file that a task names: absolute, or relative to the suite's or the data set's folder.
+
+    Raises:
+        DataError: If it is at none of these places.
+    """
+    given = Path(name).expanduser()
+    places = list(dict.fromkeys([*([beside] if beside else []), root, root.parent]))
+    for place in places:
+        if (place / given).is_file():
+            return place / given
+    raise DataError(f"{what}: no file '{name}' (looked in {', '.join(map(str, places))})")
+
+
+def assign(task: TaskSpec, found: Found, groups: Groups) -> tuple[tuple[Case, ...], list[str], list[str]]:
+    """Says who is who by the list, else by the pattern, else as the layout says.
+
+    Returns:
+        The cases with their patients and subgroups; notes; problems.
+    """
+    known = {case.id for case in found.cases}
+    cases = tuple(_known_as(task, case, groups) for case in found.cases)
+    notes, problems = [], []
+    if groups.file is not None:
+        listed = groups.patients.keys() & known
+        if not listed:
+            first = next(iter(groups.patients), "nothing")
+            problems.append(f"{groups.file.name}: names none of the {len(known)} cases, e.g. '{first}'")
+        elif len(listed) < len(known):
+            notes.append(
+                f"{groups.file.name} leaves out {len(known) - len(listed)} of {len(known)} cases; each counts as "
+                f"its own patient unless the layout knows better"
+            )
+    if task.patient_pattern is not None:
+        unmatched = [
+            case.id
+            for case in found.cases
+            if case.id not in groups.patients and not re.search(task.patient_pattern, case.id)
+        ]
+        if unmatched:
+            problems.append(
+                f"patient_pattern {task.patient_pattern!r} does not fit '{unmatched[0]}'"
+                + (f" and {len(unmatched) - 1} others" if len(unmatched) > 1 else "")
+            )
+    return cases, notes, problems
+
+
+def _known_as(task: TaskSpec, case: Case, groups: Groups) -> Case:
+    patient = groups.patients.get(case.id)
+    if patient is None and task.patient_pattern is not None:
+        match = re.search(task.patient_pattern, case.id)
+        patient = match.group(1) if match else None
+    return replace(
+        case, patient=patient or case.patient, subgroup=groups.subgroups.get(case.id, case.subgroup)
+    )
+
+
+def guess(
+    cases: Sequence[Case], sources: Mapping[str, str], alike: Iterable[tuple[str, str]]
+) -> tuple[tuple[Case, ...], list[str]]:
+    """Groups cases whose patients nobody listed: those of one case page, and those that look alike.
+
+    Being wrong is safe in one direction only: two patients taken for one never leak.
+
+    Args:
+        cases: The cases.
+        sources: By case id, the page that an image was taken from.
+        alike: Pairs of case ids whose images are nearly the same.
+
+    Returns:
+        The cases with their patients, each named after its first image; and what was grouped, in words.
+    """
+    pages: dict[str, list[str]] = defaultdict(list)
+    for case_id, page in sources.items():
+        pages[page].append(case_id)
+    case_pages = {page: ids for page, ids in pages.items() if 2 <= len(ids) <= LARGEST_SOURCE}
+    pairs = [(first, second) for first, second in alike]
+    links = [(ids[0], other) for ids in case_pages.values() for other in ids[1:]] + pairs
+    leader = dict(_components([case.id for case in cases], links))
+    sizes = Counter(leader.values())
+    grouped = sum(size for size in sizes.values() if size > 1)
+    collections = sum(len(ids) > LARGEST_SOURCE for ids in pages.values())
+    notes = [
+        f"no groups.csv says who is who: {grouped} of {len(cases)} images were grouped into "
+        f"{sum(size > 1 for size in sizes.values())} patients (largest {max(sizes.values(), default=0)}), by "
+        f"{len(case_pages)} source pages and {len(pairs)} pairs of nearly the same image; each other image counts "
+        f"as its own patient"
+    ]
+    if collections:
+        notes.append(
+            f"{collections} source pages with over {LARGEST_SOURCE} images say nothing about patients"
+        )
+    return tuple(replace(case, patient=leader[case.id]) for case in cases), notes
+
+
+def _components(names: Sequence[str], links: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yields each name with the first name, in natural order, of those it is linked with."""
+    parent = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for first, second in links:
+        if first in parent and second in parent:
+            low, high = sorted((root(first), root(second)), key=natural)
+            parent[high] = low
+    for name in names:
+        yield name, root(name)

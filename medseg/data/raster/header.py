@@ -1,0 +1,56 @@
+"""What an image file says of itself before its pixels are read; shared by the readers of each file format."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Header:
+    """Grid and spacing of a file.
+
+    Args:
+        shape: Grid, slowest axis first: (Z, H, W) or (H, W). Files store X, Y, Z.
+        spacing_mm: In the order of `shape`; ones where the format or the file carries none, 0 where the file states
+            what cannot be a length (0, NaN, infinity).
+        channels: Values per grid point: colours of a picture, the fourth axis of a volume.
+        orientation: Where the axes point, e.g. ``"LPS"`` for X, Y, Z; empty where the file does not say.
+    """
+
+    shape: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+    channels: int = 1
+    orientation: str = ""
+
+
+def lengths(values: Iterable[float]) -> tuple[float, ...]:
+    """Returns voxel sizes without sign and noise of float32, 0 for what cannot be a length."""
+    return tuple(round(abs(float(v)), 6) if math.isfinite(v) else 0.0 for v in values)
+
+
+def first_axis_last(values: Values, channels: bool) -> Values:
+    """Turns (X, Y[, Z][, C]) into (C, [Z, ]Y, X).
+
+    Args:
+        values: As volumes are stored, the fastest axis first.
+        channels: Whether the last axis holds channels.
+    """
+    values = values if channels else values[..., None]
+    return values.transpose(*reversed(range(values.ndim)))
+
+
+def orientation_of(affine: NDArray[np.float64]) -> str:
+    """Returns where the axes of an affine to RAS+ point, e.g. ``"LPS"``; ``?`` or empty where it is singular."""
+    import nibabel
+
+    if not np.isfinite(affine).all():
+        return ""
+    try:
+        return "".join(axis or "?" for axis in nibabel.aff2axcodes(affine))
+    except (np.linalg.LinAlgError, ValueError):
+        return ""
