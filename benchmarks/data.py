@@ -23,7 +23,9 @@ from peers import batchgenerators_side, monai_side
 from torch import Tensor
 
 from medseg.config import Component
-from medseg.data.augment import AugmentConfig, augment, draw
+from medseg.data.augment.apply import augment
+from medseg.data.augment.config import AugmentConfig
+from medseg.data.augment.draw import draw
 from medseg.losses import build_loss
 from medseg.models import build_model
 from medseg.training.config import TrainConfig

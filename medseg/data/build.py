@@ -5,7 +5,6 @@ import json
 import logging
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ import numpy as np
 from medseg.data.array_file import ArrayFile, seal
 from medseg.data.cache import build_lock, build_once, discard, source_hash
 from medseg.data.case import Case, DataSet
-from medseg.data.files import Advance, workers
+from medseg.data.files import Advance
 from medseg.data.geometry import place
 from medseg.data.load import load_image, load_label
+from medseg.data.parallel import reading_pool
 from medseg.data.prepared import ARRAYS, Prepared, open_prepared
 from medseg.data.preprocess import preprocess
 from medseg.errors import DataError
@@ -107,7 +107,7 @@ def _build(task: TaskSpec, dataset: DataSet, folder: Path, advance: Advance) -> 
                 return error
             return None
 
-        pool = stack.enter_context(ThreadPoolExecutor(max_workers=workers()))
+        pool = stack.enter_context(reading_pool())
         errors = []
         for number, error in enumerate(pool.map(make, dataset.cases), start=1):
             errors += [error] if error else []

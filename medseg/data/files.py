@@ -4,13 +4,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from medseg.data.cache import source_hash, write_atomically
 from medseg.data.likeness import look
+from medseg.data.parallel import reading_pool
 from medseg.data.raster import Header, extension, read_header, read_pixels
 from medseg.errors import DataError
 
@@ -83,7 +83,7 @@ class FactCache:
         done = len(facts)
         if done:
             advance(done, len(wanted))
-        with ThreadPoolExecutor(max_workers=workers()) as pool:
+        with reading_pool() as pool:
             looks = pool.map(_look_at, unknown, (wanted[path] for path in unknown))
             for path, found in zip(unknown, looks, strict=True):
                 if isinstance(found, str):
@@ -113,11 +113,6 @@ class FactCache:
             write_atomically(self._path, json.dumps({"version": FACTS_VERSION, "files": self._known}))
         except OSError as error:
             raise DataError(f"cannot write {self._path}: {error.strerror or error}") from error
-
-
-def workers() -> int:
-    """Returns how many threads read files: all cores that this process may use, at most 16."""
-    return min(16, len(os.sched_getaffinity(0)))
 
 
 def _stamp(path: Path) -> list[int]:

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from statistics import median
@@ -13,9 +12,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from medseg.data.case import Case, DataSet, Reader
-from medseg.data.files import Advance, workers
+from medseg.data.files import Advance
 from medseg.data.formats.description import Description, read_description
 from medseg.data.index import READERS, DataProblems, index_dataset
+from medseg.data.parallel import reading_pool
 from medseg.data.raster import PICTURES, extension, read_header, read_pixels
 from medseg.errors import DataError
 from medseg.tasks import TASKS, SplitSpec, TaskSpec
@@ -124,7 +124,7 @@ def _cases(root: Path, about: dict[str, Any]) -> tuple[Case, ...]:
 
 def _labels_in(cases: Sequence[Case]) -> dict[str, int]:
     """Reads all masks for the values that they hold."""
-    with ThreadPoolExecutor(max_workers=workers()) as pool:
+    with reading_pool() as pool:
         found = {value for values in pool.map(_values, [case.label for case in cases]) for value in values}
     values = sorted(found - {0.0})
     if not values:
@@ -170,7 +170,7 @@ def _grid(dataset: DataSet) -> dict[str, Any]:
     grid: dict[str, Any] = {"image_size": (_up(rows), _up(columns))}
     if dataset.task.unit == "mm" and all(len(case.shape) == 3 for case in dataset.cases):
         spacings = [case.spacing_mm[-2:] for case in dataset.cases]
-        grid["spacing_mm"] = tuple(float(f"{median(axis):.4g}") for axis in zip(*spacings, strict=True))
+        grid["spacing_mm"] = tuple(float(f"{median(axis):.6g}") for axis in zip(*spacings, strict=True))
     return grid
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from medseg.config import Component, Config
-from medseg.data.augment_config import AugmentConfig
+from medseg.data.augment.config import AugmentConfig
 from medseg.tasks import TaskSpec
 
 

@@ -13,7 +13,8 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from medseg.data import Prepared
-from medseg.data.augment import augment, draw
+from medseg.data.augment.apply import augment
+from medseg.data.augment.draw import draw
 from medseg.data.feed import Feed
 from medseg.training.config import TrainConfig, TrialSpec
 from medseg.training.outcome import DivergedError, Epoch, InterruptedTrialError

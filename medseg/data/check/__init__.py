@@ -1,7 +1,6 @@
 """Checks a data set: reads everything once, in parallel, and says all that is wrong with it."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import numpy as np
 from medseg.data.case import DataSet
 from medseg.data.check.inspect_case import CaseFacts, Draw, inspect_case, relative
 from medseg.data.check.rules import RULES, Finding, found_in
-from medseg.data.files import Advance, workers
+from medseg.data.files import Advance
 from medseg.data.index import DataProblems, survey_dataset
+from medseg.data.parallel import reading_pool
 from medseg.data.splits import Split, make_split
 from medseg.errors import DataError
 from medseg.tasks import TaskSpec
@@ -98,8 +98,7 @@ def check_dataset(
 def _inspect(dataset: DataSet, draw: Draw | None, drawn: int, advance: Advance) -> tuple[CaseFacts, ...]:
     total = len(dataset.cases)
     chosen = evenly(total, drawn) if draw is not None else frozenset()
-    pool = ThreadPoolExecutor(max_workers=workers())
-    try:
+    with reading_pool() as pool:
         running = [
             pool.submit(inspect_case, dataset, case, draw if number in chosen else None)
             for number, case in enumerate(dataset.cases)
@@ -108,10 +107,7 @@ def _inspect(dataset: DataSet, draw: Draw | None, drawn: int, advance: Advance) 
         for number, future in enumerate(running, start=1):
             facts.append(future.result())
             advance(number, total)
-        return tuple(facts)
-    finally:
-        # Ctrl-C does not wait for what has not begun.
-        pool.shutdown(cancel_futures=True)
+    return tuple(facts)
 
 
 def evenly(total: int, wanted: int) -> frozenset[int]:

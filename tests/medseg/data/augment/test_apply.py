@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from medseg.data.augment import AugmentConfig, augment, draw
+from medseg.data.augment.apply import augment
+from medseg.data.augment.config import AugmentConfig
+from medseg.data.augment.draw import draw
 
 BOTH = ("horizontal", "vertical")
 # Every kind, each in half of the samples.

@@ -5,19 +5,23 @@ Every kind changes planes in place, float32 (N, H, W): one channel of one sample
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from medseg.data.augment_device import get_rows, put_rows, send
-from medseg.data.augment_draw import Draws, Floats
+from medseg.data.augment.device import get_rows, one_run, put_rows, send
+from medseg.data.augment.draw import Draws, Floats
 
 # 2^20 values, 4 MiB: small enough to stay in a CPU's cache. A 256x224 image starts at one of 991,233 places, with
 # either sign: two images share noise only where their windows overlap, shifted against each other.
 BANK_SIZE = 2**20
 _BANK_SEED = 20170510
+_LEAST = 1e-6
+
+Kind = Callable[[Tensor, Floats], None]
 
 
 def change(images: Tensor, draws: Draws) -> None:
@@ -28,38 +32,36 @@ def change(images: Tensor, draws: Draws) -> None:
         draws: Of these B samples.
     """
     planes = images.view(-1, *images.shape[-2:])
-    noise = draws.noise.reshape(-1)
-    if noise.any():
-        add_noise(planes, noise, draws.noise_start.reshape(-1))
-    _apply(blur, planes, draws.blur_px.reshape(-1, 2), identity=0)
-    _apply(brighten, planes, draws.brightness.reshape(-1), identity=1)
-    _apply(stretch, planes, draws.contrast.reshape(-1), identity=1)
-    _apply(lower_resolution, planes, draws.low_resolution.reshape(-1), identity=1)
-    _apply(bend_negative, planes, draws.gamma_inverted.reshape(-1), identity=1)
-    _apply(bend_gamma, planes, draws.gamma.reshape(-1), identity=1)
+    noise = np.stack([draws.noise, draws.noise_start], axis=-1)
+    kinds: tuple[tuple[Kind, Floats, Any], ...] = (
+        (add_noise, noise, draws.noise != 0),
+        (blur, draws.blur_px, draws.blur_px.any(-1)),
+        (brighten, draws.brightness, draws.brightness != 1),
+        (stretch, draws.contrast, draws.contrast != 1),
+        (lower_resolution, draws.low_resolution, draws.low_resolution != 1),
+        (bend_negative, draws.gamma_inverted, draws.gamma_inverted != 1),
+        (bend_gamma, draws.gamma, draws.gamma != 1),
+    )
+    for kind, values, active in kinds:
+        if active.any():
+            rows = one_run(np.flatnonzero(active))
+            part = get_rows(planes, rows)
+            kind(part, values[active])
+            put_rows(planes, rows, part)
 
 
-def _apply(kind: Callable[[Tensor, Floats], None], planes: Tensor, values: Floats, identity: float) -> None:
-    rows = np.flatnonzero((values != identity).reshape(len(values), -1).any(1))
-    if len(rows):
-        part = get_rows(planes, rows)
-        kind(part, values[rows])
-        put_rows(planes, rows, part)
-
-
-def add_noise(planes: Tensor, sd: Floats, start: Floats) -> None:
-    """Adds Gaussian noise in place: a window of a fixed bank, times the SD and its sign.
+def add_noise(planes: Tensor, values: Floats) -> None:
+    """Adds Gaussian noise: a window of a fixed bank, times the SD and its sign.
 
     Args:
         planes: (N, H, W).
-        sd: Signed SD, (N,).
-        start: Start of the window, as a share of what is possible, (N,).
+        values: Signed SD, and start of the window as a share of what is possible, (N, 2).
     """
     pixels = planes.shape[-2] * planes.shape[-1]
-    for row in np.flatnonzero(sd).tolist():
-        bank = noise_bank(max(BANK_SIZE, 4 * pixels), planes.device)
-        begin = int(float(start[row]) * (len(bank) - pixels))
-        planes[row].add_(bank[begin : begin + pixels].view(planes.shape[1:]), alpha=float(sd[row]))
+    bank = noise_bank(max(BANK_SIZE, 4 * pixels), planes.device)
+    for plane, (sd, start) in zip(planes, values.tolist(), strict=True):
+        begin = int(start * (len(bank) - pixels))
+        plane.add_(bank[begin : begin + pixels].view(plane.shape), alpha=sd)
 
 
 @lru_cache(maxsize=4)
@@ -120,12 +122,12 @@ def lower_resolution(planes: Tensor, share: Floats) -> None:
 def bend_gamma(planes: Tensor, exponent: Floats) -> None:
     """Raises planes, scaled to 0..1, to exponents (N,), and restores each plane's mean and SD."""
     low = _low(planes)
-    span = (_high(planes) - low).clamp_min(1e-6)
+    span = (_high(planes) - low).clamp_min(_LEAST)
     planes.sub_(low).mul_(1 / span)
     mean, sd = _mean_and_sd(planes)
     _power(planes, exponent)
     bent_mean, bent_sd = _mean_and_sd(planes)
-    factor = span * sd / bent_sd.clamp_min(1e-6)
+    factor = span * sd / bent_sd.clamp_min(_LEAST)
     planes.mul_(factor).add_(low + span * mean - factor * bent_mean)
 
 

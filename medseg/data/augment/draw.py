@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medseg.data.augment_config import AugmentConfig
+from medseg.data.augment.config import AugmentConfig
 
 Floats = NDArray[np.float32]
 

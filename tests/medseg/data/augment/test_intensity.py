@@ -4,9 +4,11 @@ import scipy.ndimage
 import scipy.stats
 import torch
 
-from medseg.data import augment_intensity as kinds
-from medseg.data.augment import AugmentConfig, augment, draw
-from medseg.data.augment_intensity import BANK_SIZE, noise_bank
+from medseg.data.augment import intensity as kinds
+from medseg.data.augment.apply import augment
+from medseg.data.augment.config import AugmentConfig
+from medseg.data.augment.draw import draw
+from medseg.data.augment.intensity import BANK_SIZE, noise_bank
 
 
 def planes(count: int = 3, height: int = 40, width: int = 56) -> torch.Tensor:
@@ -124,7 +126,7 @@ def test_the_noise_bank_is_standard_normal_and_always_the_same():
 
 
 def test_noise_has_its_sd_and_sign_and_differs_between_draws():
-    out = applied(kinds.add_noise, column(0.1, 0.3, -0.3), column(0.1, 0.8, 0.8)) - planes()
+    out = applied(kinds.add_noise, np.array([[0.1, 0.1], [0.3, 0.8], [-0.3, 0.8]], np.float32)) - planes()
     torch.testing.assert_close(out.std((1, 2)), torch.tensor([0.1, 0.3, 0.3]), rtol=0.06, atol=0)
     assert (out.mean((1, 2)).abs() < 0.03).all()
     torch.testing.assert_close(out[1], -out[2], atol=1e-5, rtol=0)
@@ -135,7 +137,7 @@ def test_noise_has_its_sd_and_sign_and_differs_between_draws():
 def test_noise_fits_any_image_size(start):
     for height, width in ((3, 5), (700, 800)):
         big = torch.zeros(1, height, width)
-        assert applied(kinds.add_noise, column(1), column(start), given=big).all()
+        assert applied(kinds.add_noise, np.array([[1, start]], np.float32), given=big).all()
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from medseg.data.augment_config import AugmentConfig
-from medseg.data.augment_draw import draw
+from medseg.data.augment.config import AugmentConfig
+from medseg.data.augment.draw import draw
 
 MANY = 20_000
 BOTH = ("horizontal", "vertical")
@@ -134,5 +134,5 @@ def test_every_field_says_what_it_is():
 
 
 def test_settings_and_draws_import_no_torch():
-    code = "import sys, medseg.data.augment_draw, medseg.training.config; sys.exit('torch' in sys.modules)"
+    code = "import sys, medseg.data.augment.draw, medseg.training.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

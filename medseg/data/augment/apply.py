@@ -4,14 +4,12 @@ draws = draw(strengths, task.flips, batch_size, channels, rng)
 images, labels = augment(images, labels, draws.take(my_rows))
 """
 
+import torch
 from torch import Tensor
 
-from medseg.data.augment_config import AugmentConfig
-from medseg.data.augment_draw import Draws, draw
-from medseg.data.augment_geometry import move
-from medseg.data.augment_intensity import change
-
-__all__ = ["AugmentConfig", "Draws", "augment", "draw"]
+from medseg.data.augment.draw import Draws
+from medseg.data.augment.geometry import motions, move
+from medseg.data.augment.intensity import change
 
 
 def augment(images: Tensor, labels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
@@ -39,6 +37,11 @@ def augment(images: Tensor, labels: Tensor, draws: Draws) -> tuple[Tensor, Tenso
             f"({wanted[0]}, {wanted[1]}, H, W) and labels ({wanted[0]}, H, W), "
             f"got {tuple(images.shape)} and {tuple(labels.shape)}"
         )
-    images, labels = move(images, labels, draws)
-    change(images, draws)
-    return images, labels
+    moved = torch.empty(images.shape, dtype=torch.float32, device=images.device)
+    masks = torch.empty(labels.shape, dtype=labels.dtype, device=labels.device)
+    # On a CPU a sample that is resampled stays in the cache; a GPU takes all that move alike at once.
+    height, width = images.shape[-2:]
+    for motion in motions(draws, height, width, one_by_one=images.device.type == "cpu"):
+        move(images, labels, motion, moved, masks)
+    change(moved, draws)
+    return moved, masks

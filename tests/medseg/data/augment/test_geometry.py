@@ -7,8 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medseg.data.augment import AugmentConfig, augment, draw
-from medseg.data.augment_geometry import sampling_grid
+from medseg.data.augment.apply import augment
+from medseg.data.augment.config import AugmentConfig
+from medseg.data.augment.draw import draw
+from medseg.data.augment.geometry import sampling_grid
 
 CPU = torch.device("cpu")
 

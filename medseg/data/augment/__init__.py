@@ -1,0 +1,1 @@
+"""Augmentation: settings and draws import no torch; `medseg.data.augment.apply` does."""
