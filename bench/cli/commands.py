@@ -49,8 +49,12 @@ def make_plan_of(suite: Path, data: tuple[str, ...], console: Console) -> "Plan"
 
     roots = parse_roots(data)
     loaded = load_suite(suite)
-    with console.status("checking data and models"):
-        return make_plan(loaded, roots, cache_dir())
+    with console.status("checking data and models") as status:
+
+        def watch(task: str, done: int, total: int) -> None:
+            status.update(f"{task}: looked at {done:,} of {total:,} files")
+
+        return make_plan(loaded, roots, cache_dir(), watch)
 
 
 def plan_command(suite: Path, data: tuple[str, ...]) -> int:

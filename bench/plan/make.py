@@ -1,6 +1,7 @@
 """From a suite to a plan: find the data, build the models once, expand the studies."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,16 +25,23 @@ from medseg.models import MODELS
 from medseg.tasks import TASKS, TaskSpec
 
 Problem = tuple[Location | None, str]
+Watch = Callable[[str, int, int], None]
 Entry = TypeVar("Entry")
 
 
-def make_plan(loaded: LoadedSuite, roots: Mapping[str, Path], cache_dir: Path) -> Plan:
+def make_plan(
+    loaded: LoadedSuite,
+    roots: Mapping[str, Path],
+    cache_dir: Path,
+    watch: Watch = lambda task, done, total: None,
+) -> Plan:
     """Finds the data, checks that every model and loss fits, and expands the suite into studies.
 
     Args:
         loaded: The suite.
         roots: Roots of data sets from the command line. They win over MEDSEG_DATA, which wins over the suite.
         cache_dir: Folder of what can be made again: phantoms, hashes of files, answers about models.
+        watch: Told how many files of a task's data set are looked at, of how many.
 
     Returns:
         The plan. It depends on the suite, the data and the code, and on nothing else.
@@ -46,7 +54,7 @@ def make_plan(loaded: LoadedSuite, roots: Mapping[str, Path], cache_dir: Path) -
     tasks = {index: task_spec(entry) for index, entry in enumerate(suite.tasks)}
     problems: list[Problem] = [(None, text) for text in _unknown_roots(list(tasks.values()), roots)]
     problems += [(loaded.locate(finding.path), finding.text) for finding in _refused(suite)]
-    data, missing = _find_data(loaded, tasks, roots, cache_dir)
+    data, missing = _find_data(loaded, tasks, roots, cache_dir, watch)
     components, found = check_components(suite, tasks, cache_dir)
     problems += [(loaded.locate(finding.path), finding.text) for finding in found]
     if problems:
@@ -83,7 +91,11 @@ def _refused(suite: Suite) -> Iterator[Finding]:
 
 
 def _find_data(
-    loaded: LoadedSuite, tasks: Mapping[int, TaskSpec], roots: Mapping[str, Path], cache_dir: Path
+    loaded: LoadedSuite,
+    tasks: Mapping[int, TaskSpec],
+    roots: Mapping[str, Path],
+    cache_dir: Path,
+    watch: Watch,
 ) -> tuple[dict[str, PlannedData], list[Problem]]:
     suite, beside = loaded.suite, loaded.folder
     where = loaded.roots(roots)
@@ -92,7 +104,7 @@ def _find_data(
     for index, task in tasks.items():
         try:
             root = resolve_root(task, where, cache_dir)
-            dataset = index_dataset(task, root, cache_dir, beside=beside)
+            dataset = index_dataset(task, root, cache_dir, partial(watch, task.name), beside)
             split = make_split(task, dataset, beside)
         except DataError as error:
             missing.append((loaded.locate(("tasks", index)), str(error)))

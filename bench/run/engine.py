@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +183,14 @@ def summarise(queues: Sequence[StudyQueue], ran: int, interrupted: bool, idle: b
 
 
 def _prepare(plan: Plan, cache: Path, console: Console) -> None:
-    with console.status("preparing data"):
-        for data in plan.data.values():
-            prepare(data.spec, index_dataset(data.spec, data.root, cache, beside=data.beside), cache)
+    with console.status("preparing data") as status:
+
+        def watch(task: str, done: int, total: int) -> None:
+            status.update(f"{task}: prepared {done:,} of {total:,} cases")
+
+        for name, data in plan.data.items():
+            dataset = index_dataset(data.spec, data.root, cache, beside=data.beside)
+            prepare(data.spec, dataset, cache, partial(watch, name))
 
 
 def _fit(

@@ -10,7 +10,9 @@ MOST_WORKERS = 16
 
 def workers() -> int:
     """Returns how many threads read files: all cores that this process may use, at most 16."""
-    return min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    # macOS has no affinity to ask for.
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_WORKERS, allowed)
 
 
 @contextmanager
