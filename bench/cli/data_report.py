@@ -1,5 +1,6 @@
 """Shows a check in a terminal: tables, then all findings, then the verdict."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from medseg.data.check.tables import Grid, grids
 
 # Problems are all shown, they must all be mended; more warnings than this are for a file.
 MOST_WARNINGS = 50
+MOST_ALIKE = 5
 
 
 def say_report(report: Report, written: Sequence[str], use: str, console: Console) -> None:
@@ -51,9 +53,21 @@ def _listed(report: Report) -> Iterator[tuple[str, str]]:
     for title, style, findings in sections:
         if findings:
             yield f"\n{title}", style
-            yield from ((f"  {finding}", "") for finding in findings)
+            yield from ((f"  {line}", "") for line in _folded(findings))
     if hidden:
         yield f"  and {hidden} more warnings; --json lists all", ""
+
+
+def _folded(findings: Sequence[Finding]) -> Iterator[str]:
+    """The findings; of many that say the same the first few, and how many more there are."""
+    counts = Counter(finding.text for finding in findings)
+    said: Counter[str] = Counter()
+    for finding in findings:
+        said[finding.text] += 1
+        if counts[finding.text] <= MOST_ALIKE + 1 or said[finding.text] <= MOST_ALIKE:
+            yield str(finding)
+        elif said[finding.text] == MOST_ALIKE + 1:
+            yield f"and {counts[finding.text] - MOST_ALIKE} others: {finding.text} (--json names all)"
 
 
 def _table(grid: Grid) -> Table:

@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 
 import click
@@ -115,6 +116,8 @@ def main() -> None:
     """Runs the command line; every expected error is one readable line and a documented exit code."""
     from medseg.errors import MedsegError
 
+    # What Pillow and nibabel grumble about damaged files comes again as one line of ours.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"(PIL|nibabel|nrrd)\b")
     # `module:Class` in a suite is looked up beside the user, as `python -m` would.
     sys.path.insert(0, os.getcwd())
     try:

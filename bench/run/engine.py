@@ -190,7 +190,14 @@ def _prepare(plan: Plan, cache: Path, console: Console) -> None:
 
         for name, data in plan.data.items():
             dataset = index_dataset(data.spec, data.root, cache, beside=data.beside)
-            prepare(data.spec, dataset, cache, partial(watch, name))
+            prepared = prepare(data.spec, dataset, cache, partial(watch, name))
+            if prepared.cut_share > 0:
+                console.print(
+                    f"{name}: {max(prepared.cut_share, 1e-4):.2%} of the foreground lies beyond image_size and is "
+                    f"missed by every model; bench data check says where",
+                    soft_wrap=True,
+                    highlight=False,
+                )
 
 
 def _fit(

@@ -125,6 +125,7 @@ def _data(job: Job, worker: WorkerConfig) -> "TrialData":
     if (data.dataset.fingerprint, data.split.hash) != (job.data_fingerprint, job.split_hash):
         raise DataError(
             f"{job.spec.task.name}: the data at {data.dataset.root} are not those of the plan "
-            f"(fingerprint {data.dataset.fingerprint[:12]}, expected {job.data_fingerprint[:12]})"
+            f"(fingerprint {data.dataset.fingerprint[:12]}, expected {job.data_fingerprint[:12]}; "
+            f"split {data.split.hash[:12]}, expected {job.split_hash[:12]})"
         )
     return data

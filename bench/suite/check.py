@@ -120,6 +120,10 @@ def _invalid(
 
 def _data(suite: Suite) -> Iterator[Finding]:
     known = {task.dataset for task in known_tasks(suite).values()}
+    # A task of one's own that is wrong elsewhere has its data set all the same.
+    known |= {
+        str(entry.overrides.get("dataset", entry.name)) for entry in suite.tasks if resolve.is_new(entry)
+    }
     for name in TASKS.names():
         try:
             known.add(resolve.registered_task(name).dataset)

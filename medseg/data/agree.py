@@ -1,13 +1,17 @@
 """Whether the files of one case agree with each other and with the task, judged by their headers."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medseg.data.case import Case
 from medseg.data.files import FileFacts
 from medseg.data.raster import PICTURES, extension
 from medseg.tasks import TaskSpec
+
+# Wider than any scanner, microscopes aside: outside of it a header is in metres, micrometres or a placeholder.
+IN_PLANE_MM = (0.05, 10.0)
+BETWEEN_SLICES_MM = (0.1, 50.0)
 
 
 def relative(path: Path, root: Path) -> str:
@@ -33,12 +37,11 @@ def disagreements(task: TaskSpec, case: Case, facts: Mapping[Path, FileFacts], f
         problems.append(
             f"{where}: file_spacing_mm must give {len(label.shape)} numbers, gives {len(task.file_spacing_mm)}"
         )
-    if task.unit == "mm" and task.file_spacing_mm is None and extension(case.label) in PICTURES:
-        problems.append(f"{where}: pictures carry no spacing; give file_spacing_mm, or unit: px")
     if task.file_spacing_mm is None and not all(label.spacing_mm):
         problems.append(
             f"{where}: must have positive voxel sizes, has {label.spacing_mm}, give file_spacing_mm"
         )
+    problems += _absurd_spacing(task, where, label)
     if label.channels > 1 and extension(case.label) not in PICTURES:
         problems.append(
             f"{where}: label must have one value per voxel, has a fourth axis of {label.channels}"
@@ -55,6 +58,31 @@ def disagreements(task: TaskSpec, case: Case, facts: Mapping[Path, FileFacts], f
     return problems
 
 
+def pictures_in_mm(task: TaskSpec, cases: Sequence[Case], folder: Path) -> list[str]:
+    """Pictures of a task that measures in mm: they carry no spacing. Said once for all of them."""
+    if task.unit == "px" or task.file_spacing_mm is not None:
+        return []
+    first = next((case for case in cases if extension(case.label) in PICTURES), None)
+    if first is None:
+        return []
+    return [f"{relative(first.label, folder)}: pictures carry no spacing; give file_spacing_mm, or unit: px"]
+
+
+def _absurd_spacing(task: TaskSpec, where: str, label: FileFacts) -> list[str]:
+    if task.unit == "px" or task.file_spacing_mm is not None or not all(label.spacing_mm):
+        return []
+    *between, height, width = label.spacing_mm
+    spans = [(height, IN_PLANE_MM), (width, IN_PLANE_MM), *((mm, BETWEEN_SLICES_MM) for mm in between)]
+    if all(low <= mm <= high for mm, (low, high) in spans):
+        return []
+    found = " x ".join(f"{mm:g}" for mm in label.spacing_mm)
+    in_plane, slices = (f"{low:g} to {high:g} mm" for low, high in (IN_PLANE_MM, BETWEEN_SLICES_MM))
+    return [
+        f"{where}: spacing {found} mm is absurd (expected {in_plane} in plane, {slices} between slices); mend the "
+        f"header or declare file_spacing_mm"
+    ]
+
+
 def _against(task: TaskSpec, what: str, label: FileFacts, image: FileFacts) -> list[str]:
     if task.format == "covid_radiography":
         # Mask and image differ in size in the download; they may not differ in proportions beyond rounding.
@@ -64,6 +92,8 @@ def _against(task: TaskSpec, what: str, label: FileFacts, image: FileFacts) -> l
         if abs(h * columns - w * rows) > max(h, w):
             return [f"{what} of {rows} x {columns} cannot lie on an image of {h} x {w}"]
         return []
+    if image.orientation and label.orientation and image.orientation != label.orientation:
+        return [f"{what} has axes along {label.orientation}, its image along {image.orientation}"]
     if image.shape != label.shape:
         return [f"{what} has shape {label.shape}, its image {image.shape}"]
     if task.file_spacing_mm is None and any(

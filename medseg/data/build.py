@@ -24,6 +24,7 @@ from medseg.errors import DataError
 from medseg.tasks import TaskSpec
 
 _SOURCES = ("build", "prepared", "preprocess", "geometry", "load", "raster")
+_ATTEMPTS = 3
 _LOG = logging.getLogger(__name__)
 
 
@@ -67,12 +68,14 @@ def prepare(
         DataError: If files are unfit, or the arrays cannot be written or opened.
     """
     target = cache_dir / "prepared" / prepared_key(task, dataset)
-    build_once(target, lambda folder: _build(task, dataset, folder, advance))
-    try:
-        return open_prepared(target, dataset)
-    except DataError as error:
-        _LOG.warning("%s; making it anew", error)
-    _discard_damaged(target, dataset)
+    for _ in range(_ATTEMPTS):
+        build_once(target, lambda folder: _build(task, dataset, folder, advance))
+        try:
+            return open_prepared(target, dataset)
+        except DataError as error:
+            # Damaged; or another process that found it so has just removed it.
+            _LOG.warning("%s; making it anew", error)
+        _discard_damaged(target, dataset)
     build_once(target, lambda folder: _build(task, dataset, folder, advance))
     return open_prepared(target, dataset)
 
@@ -100,23 +103,26 @@ def _build(task: TaskSpec, dataset: DataSet, folder: Path, advance: Advance) -> 
     with ExitStack() as stack:
         files = {name: stack.enter_context(ArrayFile(folder / name, *spec)) for name, spec in shapes.items()}
 
-        def make(case: Case) -> DataError | None:
+        def make(case: Case) -> DataError | tuple[int, int]:
             try:
-                _make(task, dataset, case, index[case.id], files)
+                return _make(task, dataset, case, index[case.id], files)
             except DataError as error:
                 return error
-            return None
 
         pool = stack.enter_context(reading_pool())
-        errors = []
-        for number, error in enumerate(pool.map(make, dataset.cases), start=1):
-            errors += [error] if error else []
+        errors, foreground, seen = [], 0, 0
+        for number, made in enumerate(pool.map(make, dataset.cases), start=1):
+            if isinstance(made, DataError):
+                errors.append(made)
+            else:
+                foreground, seen = foreground + made[0], seen + made[1]
             advance(number, len(dataset.cases))
     if errors:
         more = f" (and {len(errors) - 1} more cases; bench data check lists all)" if len(errors) > 1 else ""
         raise DataError(f"{errors[0]}{more}")
     seals = {name: seal(folder / name) for name in ARRAYS}
-    text = json.dumps({"image_size": task.image_size, "cases": index, "files": seals}, indent=1)
+    about = {"image_size": task.image_size, "cut_share": 1 - seen / max(1, foreground)}
+    text = json.dumps(about | {"cases": index, "files": seals}, indent=1)
     (folder / "index.json").write_text(text, encoding="utf-8")
 
 
@@ -140,7 +146,8 @@ def _layout(task: TaskSpec, cases: Sequence[Case]) -> tuple[dict[str, dict[str, 
 
 def _make(
     task: TaskSpec, dataset: DataSet, case: Case, where: dict[str, Any], files: dict[str, ArrayFile]
-) -> None:
+) -> tuple[int, int]:
+    """Writes one case; returns its foreground pixels and those of them that the network sees."""
     reference = load_label(case, task, dataset.values)
     geometry = place(task, case.shape, case.spacing_mm)
     images, labels = preprocess(task, load_image(case, task), reference, geometry)
@@ -149,3 +156,4 @@ def _make(
     files["labels.npy"].write(where["start"], labels)
     files["counts.npy"].write(where["start"], np.array(counts))
     files["references.npy"].write(where["reference"], reference.ravel())
+    return int(np.count_nonzero(reference)), int(np.count_nonzero(reference[..., *geometry.field()]))

@@ -61,8 +61,13 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
             if not target.is_dir():
                 _build(target, build)
     except OSError as error:
-        raise DataError(f"cannot write {target}: {error.strerror or error}") from error
+        raise unwritable(target, error) from error
     return target
+
+
+def unwritable(path: Path, error: OSError) -> DataError:
+    """Returns what is said of a place in the cache that cannot be written."""
+    return DataError(f"cannot write {path} (MEDSEG_CACHE moves the cache): {error.strerror or error}")
 
 
 def build_lock(target: Path) -> BaseFileLock:
@@ -71,11 +76,13 @@ def build_lock(target: Path) -> BaseFileLock:
 
 
 def discard(target: Path) -> None:
-    """Removes a built folder; who has its files open keeps them. Call it with `build_lock` held.
+    """Removes a built folder unless it is gone; who has its files open keeps them. Call it with `build_lock` held.
 
     Raises:
         OSError: If it cannot be removed.
     """
+    if not target.is_dir():
+        return
     # Renamed first: another process sees the whole folder or none.
     doomed = target.with_name(f".{target.name}-doomed")
     shutil.rmtree(doomed, ignore_errors=True)

@@ -1,7 +1,7 @@
 """The words in which data are spoken of: a case, and a data set of cases."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -124,6 +124,20 @@ class Reader(Protocol):
         """Lists the cases below a folder that `locate` returned, without opening any image."""
 
 
+def left_out_note(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns a note about files and folders that a reader did not use, or none where it used all."""
+    shown = sorted(names, key=natural)
+    if not shown:
+        return ()
+    what = "1 file or folder was" if len(shown) == 1 else f"{len(shown)} files or folders were"
+    return (f"{what} left out, e.g. {shown[0]}",)
+
+
 def natural(text: str) -> tuple[tuple[int, str], ...]:
     """Sorts ``COVID-2`` before ``COVID-10``."""
-    return tuple((int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", text))
+    parts = re.split(r"([0-9]+)", text)
+    # The text itself comes last, so that 1 and 01 have an order, too.
+    return (
+        *((int(part), "") if part.isascii() and part.isdigit() else (0, part) for part in parts),
+        (0, text),
+    )

@@ -47,9 +47,12 @@ def ensure_prepared(
     """
     start = time.monotonic()
     target = cache_dir / "prepared" / prepared_key(task, dataset)
-    how: Literal["made", "verified", "made anew"] = "verified" if target.is_dir() else "made"
+    before = target.stat().st_ino if target.is_dir() else None
     prepared = prepare(task, dataset, cache_dir, advance)
-    if how == "verified":
+    how: Literal["made", "verified", "made anew"] = "made" if before is None else "verified"
+    if how == "verified" and target.stat().st_ino != before:
+        how = "made anew"
+    elif how == "verified":
         try:
             verify(prepared)
         except DataError:

@@ -21,6 +21,7 @@ Kind = Literal["mapped", "resident", "streamed"]
 
 RESIDENT_SHARE = 0.25
 AHEAD = 3
+CHUNK = 256
 
 
 class Feed:
@@ -50,7 +51,7 @@ class Feed:
             ordered = np.sort(slices)
             self._place = np.full(len(prepared.labels), -1, dtype=np.int64)
             self._place[ordered] = np.arange(len(ordered))
-            self._images, self._labels = (part.to(device) for part in self._gather(ordered))
+            self._images, self._labels = self._resident(ordered)
 
     def batch(self, step: int) -> Batch:
         """Returns images, float16 (B, C, H, W), and class indices, uint8 (B, H, W), on the device.
@@ -75,6 +76,17 @@ class Feed:
         self._ahead.clear()
         if self.kind == "resident":
             del self._images, self._labels
+
+    def _resident(self, ordered: NDArray[np.int64]) -> Batch:
+        """Copies the slices a few at a time, so that the host never holds all of them."""
+        images, labels = self._gather(ordered[:1])
+        images = torch.empty((len(ordered), *images.shape[1:]), dtype=images.dtype, device=self.device)
+        labels = torch.empty((len(ordered), *labels.shape[1:]), dtype=labels.dtype, device=self.device)
+        for start in range(0, len(ordered), CHUNK):
+            part = slice(start, start + CHUNK)
+            for whole, some in zip((images, labels), self._gather(ordered[part]), strict=True):
+                whole[part].copy_(some)
+        return images, labels
 
     def _streamed(self, step: int) -> Batch:
         if self._pool is None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from medseg.data.cache import source_hash, write_atomically
+from medseg.data.cache import source_hash, unwritable, write_atomically
 from medseg.data.likeness import look
 from medseg.data.parallel import reading_pool
 from medseg.data.raster import Header, extension, read_header, read_pixels
@@ -41,7 +41,7 @@ class FileFacts:
 
 
 class FactCache:
-    """Facts of the files below a root, kept in one JSON file and trusted while size and time stay.
+    """Facts of the files below a root, kept in one JSON file and trusted while size, times and inode stay.
 
     Args:
         root: Folder of the data set.
@@ -112,12 +112,13 @@ class FactCache:
         try:
             write_atomically(self._path, json.dumps({"version": FACTS_VERSION, "files": self._known}))
         except OSError as error:
-            raise DataError(f"cannot write {self._path}: {error.strerror or error}") from error
+            raise unwritable(self._path, error) from error
 
 
 def _stamp(path: Path) -> list[int]:
     stat = os.stat(path)
-    return [stat.st_size, stat.st_mtime_ns]
+    # A copy that keeps size and time, as archives and rsync do, has another inode or another time of change.
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
 def _look_at(path: Path, decode: bool) -> tuple[list[int], FileFacts] | str:

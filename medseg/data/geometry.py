@@ -5,6 +5,7 @@ Both grids are centred on one another. Per axis, output pixel ``i`` of ``n`` lie
 centres at whole numbers this is the half-pixel-centre convention; slices are never mixed.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -63,12 +64,20 @@ class Geometry:
             shifted = resample(shifted, axis - 2, count, 1.0 / step, linear)
         return shifted + np.float32(outside)
 
+    def field(self) -> tuple[slice, slice]:
+        """Returns the rows and columns of the native grid that the network sees; the others it never can."""
+        seen = []
+        for _, count, size, step in self._axes():
+            reach, centre = size * step / 2 + 1e-6, (count - 1) / 2
+            seen.append(slice(max(0, math.ceil(centre - reach)), min(count, math.floor(centre + reach) + 1)))
+        return seen[0], seen[1]
+
     def _axes(self) -> tuple[tuple[int, int, int, float], ...]:
         return tuple((axis, self.native[axis], self.network[axis], self.step[axis]) for axis in (0, 1))
 
 
 def place(task: TaskSpec, shape: tuple[int, ...], spacing_mm: tuple[float, ...]) -> Geometry:
-    """Returns a case's geometry: to the task's spacing where it names one, else the whole image to its size.
+    """Returns a case's geometry: to the task's spacing where it names one, else the whole image fits its size.
 
     Args:
         task: Gives ``image_size`` and ``spacing_mm``.
@@ -77,7 +86,9 @@ def place(task: TaskSpec, shape: tuple[int, ...], spacing_mm: tuple[float, ...])
     """
     native = (shape[-2], shape[-1])
     if task.spacing_mm is None:
-        step = (native[0] / task.image_size[0], native[1] / task.image_size[1])
+        # One step for both axes: an image that is not of the network's proportions is padded, never squashed.
+        largest = max(native[0] / task.image_size[0], native[1] / task.image_size[1])
+        step = (largest, largest)
     else:
         step = (task.spacing_mm[0] / spacing_mm[-2], task.spacing_mm[1] / spacing_mm[-1])
     return Geometry(native, task.image_size, step)

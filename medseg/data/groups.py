@@ -29,11 +29,13 @@ class Groups:
         file: The list; none where there is none.
         patients: Patient by case id.
         subgroups: Subgroup by case id.
+        named: The task names it, or it lies in the data set's own folder; else it may be of another one.
     """
 
     file: Path | None = None
     patients: Mapping[str, str] = field(default_factory=dict)
     subgroups: Mapping[str, str] = field(default_factory=dict)
+    named: bool = True
 
 
 def read_groups(task: TaskSpec, root: Path, beside: Path | None = None) -> Groups:
@@ -51,16 +53,11 @@ def read_groups(task: TaskSpec, root: Path, beside: Path | None = None) -> Group
         path = named_file(task.groups, root, "groups", beside)
     else:
         places = [folder / name for folder in (root, root.parent) for name in _GROUP_FILES]
-        found = next((place for place in places if place.is_file()), None)
+        found = next((place for place in places if place.exists()), None)
         if found is None:
             return Groups()
         path = found
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    columns = list(rows[0]) if rows else []
+    columns, rows = _table(path)
     image, patient, subgroup = (
         next((name for name in names if name in columns), None)
         for names in (_IMAGE_COLUMNS, _PATIENT_COLUMNS, _SUBGROUP_COLUMNS)
@@ -68,12 +65,34 @@ def read_groups(task: TaskSpec, root: Path, beside: Path | None = None) -> Group
     if image is None or patient is None:
         wanted = f"one of {', '.join(_IMAGE_COLUMNS)} and one of {', '.join(_PATIENT_COLUMNS)}"
         raise DataError(f"{path}: needs columns {wanted}, has {', '.join(columns) or 'none'}")
-    pairs = [(stem(Path((row[image] or "").strip())), row) for row in rows]
     return Groups(
         path,
-        {name: row[patient].strip() for name, row in pairs if (row[patient] or "").strip()},
-        {name: row[subgroup].strip() for name, row in pairs if row[subgroup]} if subgroup else {},
+        _column(path, rows, image, patient),
+        _column(path, rows, image, subgroup) if subgroup else {},
+        named=task.groups is not None or path.parent == root,
     )
+
+
+def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Reads a CSV with commas, semicolons or tabs: its columns and rows."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        heading = text.partition("\n")[0]
+        reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=heading.count))
+        rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
+        return list(reader.fieldnames or ()), rows
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+
+
+def _column(path: Path, rows: Iterable[Mapping[str, str]], image: str, column: str) -> dict[str, str]:
+    """Returns one column by image; an image with two different values is refused."""
+    found: dict[str, str] = {}
+    for row in rows:
+        name, value = stem(Path(row[image].strip())), row[column].strip()
+        if value and found.setdefault(name, value) != value:
+            raise DataError(f"{path}: '{name}' has two values of {column}: '{found[name]}' and '{value}'")
+    return found
 
 
 def named_file(name: str, root: Path, what: str, beside: Path | None) -> Path:
@@ -101,10 +120,18 @@ def assign(task: TaskSpec, found: Found, groups: Groups) -> tuple[tuple[Case, ..
     notes, problems = [], []
     if groups.file is not None:
         listed = groups.patients.keys() & known
-        if not listed:
+        if not listed and groups.named:
             first = next(iter(groups.patients), "nothing")
-            problems.append(f"{groups.file.name}: names none of the {len(known)} cases, e.g. '{first}'")
-        elif len(listed) < len(known):
+            problems.append(
+                f"{groups.file.name}: must name cases such as '{min(known, default='')}', names none of the "
+                f"{len(known)}, but e.g. '{first}'"
+            )
+        elif not listed:
+            notes.append(f"{groups.file} names none of the cases and was left aside")
+        strangers = len(groups.patients.keys() - known)
+        if listed and strangers:
+            notes.append(f"{groups.file.name} also names {strangers} images that are not there")
+        if listed and len(listed) < len(known):
             notes.append(
                 f"{groups.file.name} leaves out {len(known) - len(listed)} of {len(known)} cases; each counts as "
                 f"its own patient unless the layout knows better"
@@ -113,7 +140,7 @@ def assign(task: TaskSpec, found: Found, groups: Groups) -> tuple[tuple[Case, ..
         unmatched = [
             case.id
             for case in found.cases
-            if case.id not in groups.patients and not re.search(task.patient_pattern, case.id)
+            if case.id not in groups.patients and not _matched(task.patient_pattern, case.id)
         ]
         if unmatched:
             problems.append(
@@ -126,17 +153,22 @@ def assign(task: TaskSpec, found: Found, groups: Groups) -> tuple[tuple[Case, ..
 def _known_as(task: TaskSpec, case: Case, groups: Groups) -> Case:
     patient = groups.patients.get(case.id)
     if patient is None and task.patient_pattern is not None:
-        match = re.search(task.patient_pattern, case.id)
-        patient = match.group(1) if match else None
+        patient = _matched(task.patient_pattern, case.id)
     return replace(
         case, patient=patient or case.patient, subgroup=groups.subgroups.get(case.id, case.subgroup)
     )
 
 
+def _matched(pattern: str, name: str) -> str:
+    """The pattern's first group in a name; empty where it does not fit, or fits with an empty group."""
+    match = re.search(pattern, name)
+    return (match.group(1) or "") if match else ""
+
+
 def guess(
     cases: Sequence[Case], sources: Mapping[str, str], alike: Iterable[tuple[str, str]]
 ) -> tuple[tuple[Case, ...], list[str]]:
-    """Groups cases whose patients nobody listed: those of one case page, and those that look alike.
+    """Groups cases whose patients nobody listed: those of one case page, and those that are or look alike.
 
     Being wrong is safe in one direction only: two patients taken for one never leak.
 
@@ -152,7 +184,10 @@ def guess(
     for case_id, page in sources.items():
         pages[page].append(case_id)
     case_pages = {page: ids for page, ids in pages.items() if 2 <= len(ids) <= LARGEST_SOURCE}
-    pairs = [(first, second) for first, second in alike]
+    # Blank images look like nothing, but the same file is the same image.
+    first_of: dict[str, str] = {}
+    pairs = [(first_of.setdefault(case.digest, case.id), case.id) for case in cases if case.digest]
+    pairs = sorted({*alike, *((first, second) for first, second in pairs if first != second)})
     links = [(ids[0], other) for ids in case_pages.values() for other in ids[1:]] + pairs
     leader = dict(_components([case.id for case in cases], links))
     sizes = Counter(leader.values())

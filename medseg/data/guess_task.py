@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from medseg.data.case import Case, DataSet, Reader
 from medseg.data.files import Advance
 from medseg.data.formats.description import Description, read_description
-from medseg.data.index import READERS, DataProblems, index_dataset
+from medseg.data.index import READERS, survey_dataset
 from medseg.data.parallel import reading_pool
 from medseg.data.raster import PICTURES, extension, read_header, read_pixels
 from medseg.errors import DataError
@@ -25,6 +25,7 @@ KNOWN = {"acdc": "acdc-multiclass", "covid_radiography": "covid-lung"}
 MULTIPLE = 32
 LARGEST = 2**14  # as a task allows
 MOST_VALUES = 32
+SPLIT_FILE = "splits_final.json"  # as nnU-Net calls it
 # Colour or grey is decided by looking at so many pictures.
 LOOKED_AT = 20
 _PLACEHOLDER: dict[str, Any] = {"labels": {"any": 1}, "image_size": (256, 256)}
@@ -65,11 +66,9 @@ def guess_task(path: Path, cache_dir: Path, advance: Advance = lambda done, tota
         # Pictures carry no spacing.
         about["unit"] = "px"
         first = first.model_copy(update={"unit": "px"})
-    try:
-        dataset = index_dataset(first, root, cache_dir, advance)
-    except DataProblems:
-        return first
-    return TaskSpec(**about, **_grid(dataset), split=_split(dataset))
+    # What is wrong is the check's to say; the files that are fit tell size and spacing.
+    dataset, _ = survey_dataset(first, root, cache_dir, advance)
+    return first if dataset is None else TaskSpec(**about, **_grid(dataset), split=_split(dataset))
 
 
 def detect(path: Path) -> tuple[str, Path]:
@@ -79,6 +78,7 @@ def detect(path: Path) -> tuple[str, Path]:
         DataError: If no reader knows it.
     """
     located: list[tuple[str, Path]] = []
+    filled: dict[Path, str] = {}
     for name in READERS:
         root = _reader(name).locate(path)
         if root is not None:
@@ -86,7 +86,13 @@ def detect(path: Path) -> tuple[str, Path]:
             # A folder called `training` alone makes no ACDC.
             found = _reader(name).read(root, TaskSpec(name=name, dataset=name, format=name, **_PLACEHOLDER))
             if found.cases or found.problems:
-                return name, root
+                filled.setdefault(root, name)
+    if len(filled) > 1:
+        several = ", ".join(f"{root} ({name})" for root, name in filled.items())
+        raise DataError(f"{path} holds several data sets; give one of them: {several}")
+    if filled:
+        root, name = next(iter(filled.items()))
+        return name, root
     if located:
         return located[0]
     looked = "; ".join(f"{name}: {_reader(name).LAYOUT}" for name in READERS)
@@ -124,6 +130,9 @@ def _cases(root: Path, about: dict[str, Any]) -> tuple[Case, ...]:
 
 def _labels_in(cases: Sequence[Case]) -> dict[str, int]:
     """Reads all masks for the values that they hold."""
+    if not cases:
+        # The check says what is missing.
+        return {"label_1": 1}
     with reading_pool() as pool:
         found = {value for values in pool.map(_values, [case.label for case in cases]) for value in values}
     values = sorted(found - {0.0})
@@ -184,4 +193,7 @@ def _split(dataset: DataSet) -> SplitSpec:
     patients = len(dataset.patients)
     left = patients - (len(tested) or max(1, round(0.2 * patients)))
     folds = min(5, max(2, left))
-    return SplitSpec(test="official" if tested else 0.2, folds=folds)
+    test: Literal["official"] | float = "official" if tested else 0.2
+    if (dataset.root / SPLIT_FILE).is_file():
+        return SplitSpec(test=test, file=SPLIT_FILE)
+    return SplitSpec(test=test, folds=folds)

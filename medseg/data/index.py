@@ -8,8 +8,8 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from medseg.data.agree import disagreements, relative
-from medseg.data.cache import source_hash, write_atomically
+from medseg.data.agree import disagreements, pictures_in_mm, relative
+from medseg.data.cache import source_hash, unwritable, write_atomically
 from medseg.data.case import Case, DataSet, Reader, natural
 from medseg.data.files import Advance, FactCache, FileFacts
 from medseg.data.groups import assign, guess, read_groups
@@ -88,7 +88,10 @@ def resolve_root(task: TaskSpec, roots: Mapping[str, Path], cache_dir: Path) -> 
         kind = "is a file, not a folder:" if candidate.is_file() else "no folder"
         raise DataError(f"{kind} {candidate} for the data set '{name}' of task '{task.name}'; {hint}")
     reader = reader_of(task)
-    root: Path | None = reader.locate(candidate)
+    try:
+        root: Path | None = reader.locate(candidate)
+    except OSError as error:
+        raise unreadable(candidate, error) from error
     if root is None:
         raise DataError(
             f"{candidate} does not hold the data set '{name}' of task '{task.name}' (looked for "
@@ -149,10 +152,14 @@ def survey_dataset(
         DataError: If there are no cases, or the list of patients cannot be used.
     """
     reader = reader_of(task)
-    folder = reader.locate(Path(root))
-    if folder is None:
-        raise DataError(f"{root} does not hold {task.format} data: looked for {reader.LAYOUT}")
-    found = reader.read(folder, task)
+    try:
+        located = reader.locate(Path(root))
+        if located is None:
+            raise DataError(f"{root} does not hold {task.format} data: looked for {reader.LAYOUT}")
+        folder = located.absolute()
+        found = reader.read(folder, task)
+    except OSError as error:
+        raise unreadable(Path(root), error) from error
     groups = read_groups(task, folder, beside)
     images = [path for case in found.cases for path in case.images]
     extra = (*found.extra, *((groups.file,) if groups.file else ()))
@@ -162,18 +169,19 @@ def survey_dataset(
     problems = [*found.problems, *(f"{relative(path, folder)}: {text}" for path, text in unfit.items())]
     cases, notes, unassigned = assign(task, found, groups)
     problems += unassigned
+    problems += pictures_in_mm(task, cases, folder)
     fit: dict[str, Case] = {}
     for case in cases:
         if any(path not in facts for path in (*case.images, case.label)):
             continue
         wrong = disagreements(task, case, facts, folder)
         if case.id in fit:
-            wrong.append(f"{case.image.name}: case id '{case.id}' exists twice, see {fit[case.id].image}")
+            wrong.append(_twice(case, fit[case.id], folder))
         problems += wrong
         if not wrong:
             fit[case.id] = _placed(task, case, facts)
     if not fit and problems:
-        return None, tuple(problems)
+        return None, tuple(dict.fromkeys(problems))
     if not fit:
         raise DataError(f"{folder}: no case found; looked for {reader.LAYOUT}")
     placed = sorted(fit.values(), key=lambda case: natural(case.id))
@@ -182,7 +190,13 @@ def survey_dataset(
         guessed, more = guess(placed, found.sources, alike)
         placed, notes = list(guessed), [*notes, *more]
     patient = {case.id: case.patient for case in placed}
-    lines = sorted(f"{relative(path, folder)}\0{known.sha256}\n" for path, known in facts.items())
+    # Who is of which patient is part of the split's hash: editing the list makes no array anew.
+    lines = sorted(
+        f"{relative(path, folder)}\0{known.sha256}\n" for path, known in facts.items() if path != groups.file
+    )
+    lines += [
+        f"{case.id}\0{[relative(path, folder) for path in (*case.images, case.label)]}\n" for case in placed
+    ]
     dataset = DataSet(
         task=task,
         root=folder,
@@ -192,12 +206,26 @@ def survey_dataset(
         alike=tuple(pair for pair in alike if patient[pair[0]] != patient[pair[1]]),
         notes=(*found.notes, *notes),
     )
-    return dataset, tuple(problems)
+    return dataset, tuple(dict.fromkeys(problems))
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """Returns what is said of a folder that cannot be listed."""
+    return DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}")
+
+
+def _twice(case: Case, other: Case, folder: Path) -> str:
+    where, there = relative(case.image, folder), relative(other.image, folder)
+    if case.part != other.part:
+        return f"{where}: '{case.id}' is in both the training and the testing part, see {there}"
+    return f"{where}: '{case.id}' exists twice, see {there}"
 
 
 def _placed(task: TaskSpec, case: Case, facts: Mapping[Path, FileFacts]) -> Case:
     label = facts[case.label]
     spacing = task.file_spacing_mm or label.spacing_mm
+    if task.unit == "px":
+        spacing = (1.0,) * len(label.shape)
     digests = "".join(facts[path].sha256 for path in case.images)
     digest = digests if len(case.images) == 1 else hashlib.sha256(digests.encode()).hexdigest()
     return replace(case, shape=label.shape, spacing_mm=spacing, digest=digest)
@@ -208,11 +236,13 @@ def _alike(ids: Sequence[str], looks: Sequence[str], cache_dir: Path) -> list[tu
     text = json.dumps([source_hash("likeness"), ALIKE_BITS, looks])
     path = cache_dir / "likeness" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     try:
-        pairs = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        pairs = [(int(first), int(second)) for first, second in json.loads(path.read_text(encoding="utf-8"))]
+        if not all(0 <= first < second < len(ids) for first, second in pairs):
+            raise ValueError("pairs of other images")
+    except (OSError, TypeError, ValueError):
         pairs = list(alike_pairs([bytes.fromhex(item) for item in looks], ALIKE_BITS))
         try:
             write_atomically(path, json.dumps(pairs))
         except OSError as error:
-            raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+            raise unwritable(path, error) from error
     return [(ids[first], ids[second]) for first, second in pairs]

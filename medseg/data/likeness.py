@@ -31,8 +31,8 @@ def look(image: NDArray[np.float32]) -> bytes:
 
     plane = image[0, image.shape[1] // 2] if image.ndim == 4 else image[0]
     plane = np.nan_to_num(plane, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = np.percentile(plane, (1, 99))
-    if high - low <= _LEAST_SPREAD * max(1.0, abs(float(high))):
+    low, high = (float(bound) for bound in np.percentile(plane, (1, 99)))
+    if high - low <= _LEAST_SPREAD * max(abs(low), abs(high)):
         return b""
     grey = np.clip((plane - low) / (high - low), 0, 1).astype(np.float32)
     small = Image.fromarray(grey).resize((_SIDE, _SIDE), Image.Resampling.BOX)
@@ -42,15 +42,24 @@ def look(image: NDArray[np.float32]) -> bytes:
 
 
 def alike_pairs(looks: Sequence[bytes], distance: int) -> Iterator[tuple[int, int]]:
-    """Yields all pairs of images whose hashes differ in at most `distance` bits, each once, first < second.
+    """Yields pairs of images whose hashes, or that of one's negative, differ in at most `distance` bits.
 
-    Compares everyone with everyone as products of sign matrices, a block at a time: 21,165 images take seconds.
+    Of images with the same hash only the first is compared further; each other one is paired with it, which is
+    enough to tell who belongs together. Compares everyone with everyone as products of sign matrices, a block at a
+    time: 21,165 images take seconds.
 
     Args:
         looks: What `look` returned; empty ones are like no other.
         distance: Largest number of differing bits.
+
+    Yields:
+        Indices, the smaller one first; each pair once.
     """
-    known = np.array([index for index, item in enumerate(looks) if item], dtype=np.intp)
+    first_of: dict[bytes, int] = {}
+    for index, item in enumerate(looks):
+        if item and first_of.setdefault(item, index) != index:
+            yield first_of[item], index
+    known = np.array(list(first_of.values()), dtype=np.intp)
     if len(known) < 2:
         return
     packed = np.frombuffer(b"".join(looks[index] for index in known), np.uint8).reshape(
@@ -62,7 +71,7 @@ def alike_pairs(looks: Sequence[bytes], distance: int) -> Iterator[tuple[int, in
         rows = signs[start : start + _BLOCK]
         for other in range(start, len(signs), _BLOCK):
             products = rows @ signs[other : other + _BLOCK].T
-            first, second = np.nonzero(products >= bits - 2 * distance - 0.5)
+            first, second = np.nonzero(np.abs(products) >= bits - 2 * distance - 0.5)
             first, second = first + start, second + other
             for i, j in zip(known[first[first < second]], known[second[first < second]], strict=True):
                 yield int(i), int(j)

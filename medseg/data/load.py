@@ -11,6 +11,7 @@ from medseg.errors import DataError
 from medseg.tasks import TaskSpec
 
 _MASK_THRESHOLD = 127
+_ROUNDING = 1e-3
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 
@@ -31,9 +32,8 @@ def load_image(case: Case, task: TaskSpec) -> NDArray[np.float32]:
     if len(image) != task.channels:
         raise DataError(f"{case.image}: has {_count(len(image))}, the task declares {task.channels}")
     if not np.isfinite(image).all():
-        raise DataError(
-            f"{case.image}: holds {np.count_nonzero(~np.isfinite(image))} values that are not finite"
-        )
+        count = int(np.count_nonzero(~np.isfinite(image)))
+        raise DataError(f"{case.image}: values must be finite, {count} of {image.size} are NaN or infinite")
     return image
 
 
@@ -54,6 +54,9 @@ def load_label(case: Case, task: TaskSpec, values: frozenset[int] = frozenset())
     """
     label = _mask(case.label, soft=task.format == "covid_radiography")
     known = values | {0, *task.background, *task.labels.values()}
+    whole = np.rint(label)
+    # Labels that went through a scaling factor come back a little off.
+    label = np.where(np.abs(label - whole) < _ROUNDING, whole, label)
     present = np.unique(label)
     unknown = [float(value) for value in present if not (value.is_integer() and int(value) in known)]
     if unknown:
@@ -83,7 +86,9 @@ def _mask(path: Path, soft: bool) -> Values:
     values = _read(path, indices=not soft)
     if soft:
         # These masks come in one or three channels, some with soft edges from compression.
-        return np.where(values.max(axis=0) > _MASK_THRESHOLD, np.float32(255), np.float32(0))
+        brightest = values.max(axis=0)
+        threshold = _MASK_THRESHOLD if brightest.max() > 1 else 0
+        return np.where(brightest > threshold, np.float32(255), np.float32(0))
     if any((values[0] != other).any() for other in values[1:]):
         raise DataError(f"{path}: has {len(values)} channels that differ; a label needs one value per pixel")
     label: Values = values[0]

@@ -52,6 +52,7 @@ class Prepared:
         references: uint8, the native class indices of all cases in a row.
         cases: The cases in the order of the arrays.
         entries: Place and geometry by case id.
+        cut_share: Share of all foreground that lies beyond what the network sees; it is missed in any case.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Prepared:
     references: NDArray[np.uint8]
     cases: tuple[Case, ...]
     entries: dict[str, Entry]
+    cut_share: float = 0.0
 
     def slices(self, case_id: str) -> slice:
         """Returns the part of the arrays that belongs to a case.
@@ -82,7 +84,9 @@ class Prepared:
         """Returns the spacing of a case's native grid, in the order of its label's axes."""
         return self.entries[case_id].spacing_mm
 
-    def to_native(self, case_id: str, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    def to_native(
+        self, case_id: str, probabilities: NDArray[np.float32], first: int | None = None
+    ) -> NDArray[np.float32]:
         """Brings a case's predictions back to the grid of its label, in plane; slices are never mixed.
 
         What the network never saw is certain background.
@@ -90,15 +94,18 @@ class Prepared:
         Args:
             case_id: The case.
             probabilities: (S, C, H, W) for its S slices: one channel of foreground, or one per class.
+            first: If given, the probabilities are of some slices only, from this one on.
 
         Returns:
-            float32 (C, Z, h, w), or (C, h, w) for a two-dimensional case.
+            float32 (C, Z, h, w), or (C, h, w) for a two-dimensional case; (C, S, h, w) for some of its slices.
 
         Raises:
             ValueError: If the shape is not that of the case's slices.
         """
         entry = self.entries[case_id]
-        wanted = (entry.stop - entry.start, *entry.geometry.network)
+        depth = entry.stop - entry.start
+        count = depth if first is None else min(len(probabilities), depth - first)
+        wanted = (count, *entry.geometry.network)
         if probabilities.ndim != 4 or (probabilities.shape[0], *probabilities.shape[2:]) != wanted:
             raise ValueError(
                 f"probabilities of '{case_id}' must have shape ({wanted[0]}, C, {wanted[1]}, {wanted[2]}), "
@@ -109,7 +116,7 @@ class Prepared:
         for channel in range(channels):
             outside = 1.0 if channels > 1 and channel == 0 else 0.0
             native[channel] = entry.geometry.to_native(probabilities[:, channel], outside)
-        return native.reshape(channels, *entry.shape)
+        return native.reshape(channels, *entry.shape) if first is None else native
 
 
 def open_prepared(folder: Path, dataset: DataSet) -> Prepared:
@@ -126,9 +133,10 @@ def open_prepared(folder: Path, dataset: DataSet) -> Prepared:
         size = tuple(index["image_size"])
         entries = {case.id: _entry(index["cases"][case.id], size) for case in dataset.cases}
         images, labels, counts, references = (np.load(folder / name, mmap_mode="r") for name in ARRAYS)
+        cut_share = float(index["cut_share"])
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, str(error)) from error
-    return Prepared(folder, images, labels, counts, references, dataset.cases, entries)
+    return Prepared(folder, images, labels, counts, references, dataset.cases, entries, cut_share)
 
 
 def verify(prepared: Prepared) -> None:

@@ -6,6 +6,11 @@ from numpy.typing import NDArray
 from medseg.data.geometry import Geometry, cubic, linear
 from medseg.tasks import TaskSpec
 
+# An SD below this share of the largest value is rounding: the image is constant.
+_FLAT = 1e-6
+# Slices are resampled a few at a time, so that a large volume needs memory once, not ten times.
+_SLICES = 8
+
 
 def preprocess(
     task: TaskSpec, image: NDArray[np.float32], label: NDArray[np.uint8], geometry: Geometry
@@ -23,8 +28,18 @@ def preprocess(
     """
     if image.ndim == 3:
         image, label = image[:, None], label[None]
-    normalised = np.stack([normalise(task, channel) for channel in image], axis=1)
-    return geometry.to_network(normalised, cubic), label_to_network(label, task.classes, geometry)
+    depth = label.shape[0]
+    images = np.empty((depth, len(image), *geometry.network), dtype=np.float32)
+    labels = np.empty((depth, *geometry.network), dtype=np.uint8)
+    for number, channel in enumerate(image):
+        normalised = normalise(task, channel)
+        for start in range(0, depth, _SLICES):
+            part = slice(start, start + _SLICES)
+            images[part, number] = geometry.to_network(normalised[part], cubic)
+    for start in range(0, depth, _SLICES):
+        part = slice(start, start + _SLICES)
+        labels[part] = label_to_network(label[part], task.classes, geometry)
+    return images, labels
 
 
 def normalise(task: TaskSpec, channel: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -41,8 +56,10 @@ def normalise(task: TaskSpec, channel: NDArray[np.float32]) -> NDArray[np.float3
         low, high = (float(bound) for bound in np.percentile(channel, task.clip_percentiles))
         channel = np.clip(channel, low, high)
     spread = float(channel.std(dtype=np.float64))
+    flat = spread <= _FLAT * float(np.abs(channel).max())
     centred = channel - np.float32(channel.mean(dtype=np.float64))
-    return (centred / max(spread, 1e-8)).astype(np.float32)
+    centred /= 1.0 if flat else spread
+    return centred
 
 
 def label_to_network(label: NDArray[np.uint8], classes: int, geometry: Geometry) -> NDArray[np.uint8]:

@@ -1,7 +1,6 @@
 """Published splits: nnU-Net's ``splits_final.json``, or ``{test: [...], folds: [[...], ...]}`` in JSON or YAML."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,13 @@ def read_split(path: Path, dataset: DataSet) -> tuple[set[str] | None, list[list
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        content = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=yaml.BaseLoader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
     test, folds = _parts(path, content)
     names = _Names(path, dataset)
+    if isinstance(content, list):
+        _refuse_trained(path, content, names)
     patients = [sorted({names.patient(name) for name in fold}) for fold in folds]
     tested = None if test is None else {names.patient(name) for name in test}
     _refuse_overlap(path, tested or set(), patients)
@@ -62,14 +63,28 @@ class _Names:
 
     def __init__(self, path: Path, dataset: DataSet):
         self.path, self.dataset = path, dataset
-        self._patients = {case.id: case.patient for case in dataset.cases}
-        self._patients |= {case.patient: case.patient for case in dataset.cases}
+        self._of_case = {case.id: case.patient for case in dataset.cases}
+        self._patients = set(dataset.patients)
 
     def patient(self, name: str) -> str:
-        known: Mapping[str, str] = self._patients
-        if name not in known:
+        of_case = self._of_case.get(name)
+        if of_case is None and name not in self._patients:
             raise DataError(f"{self.path}: '{name}' is neither a case nor a patient of {self.dataset.root}")
-        return known[name]
+        if of_case is not None and of_case != name and name in self._patients:
+            raise DataError(
+                f"{self.path}: '{name}' is a case of patient '{of_case}' and also another patient's name; rename one"
+            )
+        return of_case or name
+
+
+def _refuse_trained(path: Path, content: list[Any], names: "_Names") -> None:
+    """nnU-Net lists both sides of each fold; a patient on both is a leak."""
+    for number, item in enumerate(content):
+        both = {names.patient(str(name)) for name in item["train"]} & {
+            names.patient(str(name)) for name in item["val"]
+        }
+        if both:
+            raise DataError(f"{path}: patient '{min(both)}' is in train and in val of fold {number}")
 
 
 def _refuse_overlap(path: Path, test: set[str], folds: list[list[str]]) -> None:

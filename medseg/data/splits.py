@@ -22,15 +22,17 @@ class Split:
     Args:
         test: Patients of the test part, sorted.
         folds: Patients of each fold, sorted; together they are everyone else.
+        members: Hash of which case is of which patient and subgroup.
     """
 
     test: tuple[str, ...]
     folds: tuple[tuple[str, ...], ...]
+    members: str = ""
 
     @cached_property
     def hash(self) -> str:
-        """16 hex digits over the assignment."""
-        text = json.dumps({"test": self.test, "folds": self.folds})
+        """16 hex digits over the assignment of cases to patients and of patients to parts."""
+        text = json.dumps({"test": self.test, "folds": self.folds, "members": self.members})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def patients(self, fold: int) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
@@ -71,7 +73,9 @@ def make_split(task: TaskSpec, dataset: DataSet, beside: Path | None = None) -> 
     test = tested if tested is not None else _test(dataset, groups, spec)
     rest = {patient: group for patient, group in groups.items() if patient not in test}
     folds = _fold(dataset, rest, spec) if folds is None else _published(spec, dataset, folds, rest)
-    split = Split(tuple(sorted(test)), tuple(tuple(sorted(fold)) for fold in folds))
+    who = json.dumps(sorted((case.id, case.patient, case.subgroup) for case in dataset.cases))
+    members = hashlib.sha256(who.encode()).hexdigest()[:16]
+    split = Split(tuple(sorted(test)), tuple(tuple(sorted(fold)) for fold in folds), members)
     _refuse_leaks(dataset, split)
     return split
 

@@ -7,6 +7,8 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from medseg.config import Config
 
+# Class indices are kept in 8 bits.
+MOST_LABELS = 255
 Pixels = Annotated[int, Field(ge=1, le=2**14)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Format = Literal["acdc", "covid_radiography", "nnunet", "decathlon", "folder"]
@@ -102,9 +104,13 @@ class TaskSpec(Config):
                 raise ValueError(f"{name} must rise, got {pair[0]:g} and {pair[1]:g}")
         if self.clip_percentiles and self.window:
             raise ValueError("clip_percentiles and window exclude each other")
+        if self.unit == "px" and (self.spacing_mm or self.file_spacing_mm):
+            raise ValueError("unit px leaves no place for spacing_mm or file_spacing_mm")
         if not self.labels:
             raise ValueError("labels must name at least one foreground label")
         values = list(self.labels.values())
+        if len(values) > MOST_LABELS:
+            raise ValueError(f"labels must be at most {MOST_LABELS}, got {len(values)}")
         for value in values:
             if value in self.background or value == 0:
                 raise ValueError(f"labels: value {value} is background already")

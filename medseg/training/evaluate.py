@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
@@ -33,23 +34,48 @@ def predictor(model: nn.Module, loss: HasProbabilities) -> Predict:
     return predict
 
 
-def predict_case(
-    predict: Predict, prepared: Prepared, case_id: str, device: torch.device, batch_size: int
-) -> NDArray[np.uint8]:
-    """Predicts one case as class indices on its native grid.
+def predict_cases(
+    predict: Predict, prepared: Prepared, cases: Iterable[Case], device: torch.device, batch_size: int
+) -> Iterator[tuple[Case, NDArray[np.uint8]]]:
+    """Predicts cases as class indices on their native grids.
 
-    Probabilities, not labels, are brought back to the native grid; the decision is the last step.
+    Probabilities, not labels, are brought back to the native grid; the decision is the last step. Batches go on
+    over cases, since an X-ray has one slice; a large volume is decided a batch of slices at a time.
 
-    Returns:
-        Class indices, the shape of the case's reference label.
+    Yields:
+        Each case with its class indices, the shape of its reference label.
     """
-    images = prepared.images[prepared.slices(case_id)]
-    parts = []
+    waiting: list[tuple[Case, int, int]] = []
+    found: dict[str, list[NDArray[np.uint8]]] = defaultdict(list)
+    for case in cases:
+        part = prepared.slices(case.id)
+        for start in range(part.start, part.stop):
+            waiting.append((case, start, start - part.start))
+            if len(waiting) == batch_size:
+                yield from _predicted(predict, prepared, waiting, found, device)
+                waiting = []
+    if waiting:
+        yield from _predicted(predict, prepared, waiting, found, device)
+
+
+def _predicted(
+    predict: Predict,
+    prepared: Prepared,
+    slices: list[tuple[Case, int, int]],
+    found: dict[str, list[NDArray[np.uint8]]],
+    device: torch.device,
+) -> Iterator[tuple[Case, NDArray[np.uint8]]]:
+    """Predicts one batch of slices; yields the cases that it completes, and keeps what is found of the last."""
+    images = prepared.images[[index for _, index, _ in slices]]
     with torch.inference_mode():
-        for start in range(0, len(images), batch_size):
-            batch = torch.from_numpy(np.array(images[start : start + batch_size])).to(device)
-            parts.append(predict(batch.float()).cpu().numpy())
-    return decide(prepared.to_native(case_id, np.concatenate(parts)))
+        probabilities = predict(torch.from_numpy(images).to(device).float()).cpu().numpy()
+    for case, group in groupby(enumerate(slices), key=lambda item: item[1][0]):
+        rows = list(group)
+        first = rows[0][1][2]
+        some = probabilities[[row for row, _ in rows]]
+        found[case.id].append(decide(prepared.to_native(case.id, some, first)))
+        if rows[-1][1][1] + 1 == prepared.slices(case.id).stop:
+            yield case, np.concatenate(found.pop(case.id)).reshape(case.shape)
 
 
 def decide(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -70,10 +96,9 @@ def evaluate_cases(
     batch_size: int = 32,
 ) -> Iterator[Row]:
     """Yields one row per case, label and metric. A case that cannot be measured becomes `failed` rows."""
-    for case in cases:
+    for case, prediction in predict_cases(predict, prepared, cases, device, batch_size):
         reference = prepared.reference(case.id)
         spacing = prepared.spacing_mm(case.id)
-        prediction = predict_case(predict, prepared, case.id, device, batch_size)
         common: Row = {
             "part": part,
             "case": case.id,

@@ -105,7 +105,8 @@ def run_trial(
     accelerator = make_accelerator(spec.train.precision, use_cpu)
 
     def rows(patients: tuple[str, ...], part: str, metrics: tuple[str, ...]) -> list[Row]:
-        cases = [case for case in data.dataset.cases if case.patient in set(patients)]
+        wanted = set(patients)
+        cases = [case for case in data.dataset.cases if case.patient in wanted]
         predict = predictor(loop.model, loop.loss)  # type: ignore[arg-type]
         return list(evaluate_cases(predict, task, data.prepared, cases, part, metrics, accelerator.device))
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseg.data.case import Case, DataSet
+from medseg.data.geometry import place
 from medseg.data.load import load_image, load_label
 from medseg.data.raster import PICTURES, extension, read_header
 from medseg.errors import DataError
@@ -26,6 +27,7 @@ class CaseFacts:
         problems: Why files cannot be used, each starting with its file.
         intensities: Minimum, 1st and 99th percentile and maximum of the image; empty if it cannot be used.
         pixels: Pixels of each class, background first; empty if the label cannot be used.
+        seen: Those of them that the network sees: the others are cut off.
         orientations: Where the axes of image and label point; empty where the files do not say.
         picture: The case as it was drawn, if it was.
     """
@@ -34,6 +36,7 @@ class CaseFacts:
     problems: tuple[str, ...] = ()
     intensities: tuple[float, ...] = ()
     pixels: tuple[int, ...] = ()
+    seen: tuple[int, ...] = ()
     orientations: tuple[str, str] = ("", "")
     picture: bytes = b""
 
@@ -65,6 +68,7 @@ def inspect_case(dataset: DataSet, case: Case, draw: Draw | None = None) -> Case
     image = label = None
     intensities: tuple[float, ...] = ()
     pixels: tuple[int, ...] = ()
+    seen: tuple[int, ...] = ()
     try:
         image = load_image(case, dataset.task)
         intensities = tuple(float(value) for value in np.percentile(image, PERCENTILES))
@@ -72,7 +76,11 @@ def inspect_case(dataset: DataSet, case: Case, draw: Draw | None = None) -> Case
         problems.append(relative(str(error), dataset.root))
     try:
         label = load_label(case, dataset.task, dataset.values)
-        pixels = tuple(int(n) for n in np.bincount(label.ravel(), minlength=dataset.task.classes))
+        field = place(dataset.task, case.shape, case.spacing_mm).field()
+        pixels, seen = (
+            tuple(int(n) for n in np.bincount(part.ravel(), minlength=dataset.task.classes))
+            for part in (label, label[..., *field])
+        )
     except DataError as error:
         problems.append(relative(str(error), dataset.root))
     return CaseFacts(
@@ -80,6 +88,7 @@ def inspect_case(dataset: DataSet, case: Case, draw: Draw | None = None) -> Case
         tuple(problems),
         intensities,
         pixels,
+        seen,
         (_orientation(case.image), _orientation(case.label)),
         draw(image, label) if draw is not None and image is not None and label is not None else b"",
     )

@@ -9,9 +9,6 @@ from medseg.data.case import Case, DataSet
 from medseg.data.check.inspect_case import CaseFacts
 from medseg.data.splits import Split
 
-# Wider than any scanner, microscopes aside: outside of it a header is in metres, micrometres or a placeholder.
-IN_PLANE_MM = (0.05, 10.0)
-BETWEEN_SLICES_MM = (0.1, 50.0)
 # Planes coarser than the distance between them by this factor are not the planes that were acquired.
 COARSE_PLANE = 1.5
 SIZE_RATIO = 4
@@ -50,21 +47,6 @@ def found_in(line: str) -> Finding:
     return Finding(where, text) if text else Finding("data set", line)
 
 
-def _absurd_spacing(dataset: DataSet, facts: Sequence[CaseFacts], _: Split | None) -> Iterator[Finding]:
-    if dataset.task.file_spacing_mm is not None:
-        return
-    for case in dataset.cases:
-        *between, height, width = case.spacing_mm
-        spans = [(height, IN_PLANE_MM), (width, IN_PLANE_MM), *((mm, BETWEEN_SLICES_MM) for mm in between)]
-        if not all(low <= mm <= high for mm, (low, high) in spans):
-            yield _of(
-                dataset,
-                case.label,
-                f"spacing {_by(case.spacing_mm)} mm is absurd (expected {_to(IN_PLANE_MM)} in plane, "
-                f"{_to(BETWEEN_SLICES_MM)} between slices); mend the header or declare file_spacing_mm",
-            )
-
-
 def _blank_label(dataset: DataSet, facts: Sequence[CaseFacts], _: Split | None) -> Iterator[Finding]:
     for item in facts:
         if item.blank:
@@ -76,6 +58,12 @@ def _absent_label(dataset: DataSet, facts: Sequence[CaseFacts], _: Split | None)
     for index, (name, value) in enumerate(dataset.task.labels.items(), start=1):
         if known and not any(pixels[index] for pixels in known):
             yield Finding(f"label '{name}'", f"no case has it (value {value})")
+
+
+def _no_label_at_all(dataset: DataSet, facts: Sequence[CaseFacts], _: Split | None) -> Iterator[Finding]:
+    known = [item.pixels for item in facts if item.pixels]
+    if known and not any(any(pixels[1:]) for pixels in known):
+        yield Finding("labels", "no case has a pixel of any label: there is nothing to learn")
 
 
 def _constant_image(dataset: DataSet, facts: Sequence[CaseFacts], _: Split | None) -> Iterator[Finding]:
@@ -124,11 +112,17 @@ def _mixed_orientation(dataset: DataSet, facts: Sequence[CaseFacts], _: Split | 
         yield _of(dataset, first.image, f"this{others} oriented {axes}, {most} are {usual}; turn them alike")
 
 
-def _turned_label(dataset: DataSet, facts: Sequence[CaseFacts], _: Split | None) -> Iterator[Finding]:
+def _cut_label(dataset: DataSet, facts: Sequence[CaseFacts], _: Split | None) -> Iterator[Finding]:
+    """Labels that lie beyond the network's field of view, in part or altogether."""
     for item in facts:
-        image, label = item.orientations
-        if image and label and image != label:
-            yield _of(dataset, item.case.label, f"is oriented {label}, its image {image}")
+        for name, there, seen in zip(dataset.task.labels, item.pixels[1:], item.seen[1:], strict=False):
+            if seen < there:
+                yield _of(
+                    dataset,
+                    item.case.label,
+                    f"{1 - seen / there:.1%} of '{name}' lies beyond what the network sees; a larger image_size "
+                    f"{'or spacing_mm ' if dataset.task.spacing_mm else ''}would hold it",
+                )
 
 
 def _coarse_plane(dataset: DataSet, facts: Sequence[CaseFacts], _: Split | None) -> Iterator[Finding]:
@@ -167,7 +161,7 @@ def _varied_size(dataset: DataSet, facts: Sequence[CaseFacts], _: Split | None) 
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(True, _absurd_spacing),
+    Rule(True, _no_label_at_all),
     Rule(False, _same_image),
     Rule(False, _alike_image),
     Rule(False, _several_subgroups),
@@ -175,7 +169,7 @@ RULES: tuple[Rule, ...] = (
     Rule(False, _absent_label),
     Rule(False, _constant_image),
     Rule(False, _mixed_orientation),
-    Rule(False, _turned_label),
+    Rule(False, _cut_label),
     Rule(False, _coarse_plane),
     Rule(False, _varied_size),
 )
@@ -198,7 +192,3 @@ def _parts(split: Split | None) -> dict[str, str]:
 
 def _by(numbers: Sequence[float]) -> str:
     return " x ".join(f"{number:g}" for number in numbers)
-
-
-def _to(span: tuple[float, float]) -> str:
-    return f"{span[0]:g} to {span[1]:g} mm"

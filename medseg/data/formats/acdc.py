@@ -7,7 +7,7 @@ with the numbers of the end-diastolic and end-systolic frame in ``Info.cfg``; ``
 from pathlib import Path
 from typing import Literal
 
-from medseg.data.case import Case, Found
+from medseg.data.case import Case, Found, left_out_note
 from medseg.data.raster import NIFTI
 from medseg.tasks import TaskSpec
 
@@ -31,12 +31,14 @@ def read(root: Path, task: TaskSpec) -> Found:
     cases: list[Case] = []
     extra: list[Path] = []
     problems: list[str] = []
+    left_out: list[str] = []
     for folder, part in _PARTS.items():
-        for patient in sorted((root / folder).glob("patient*")):
-            if not patient.is_dir():
-                continue
+        for patient in sorted((root / folder).glob("[!.]*")):
             info = patient / "Info.cfg"
             where = f"{folder}/{patient.name}"
+            if not patient.is_dir() or not (info.exists() or patient.name.startswith("patient")):
+                left_out.append(where)
+                continue
             try:
                 facts = _info(info)
             except (OSError, UnicodeDecodeError, ValueError) as error:
@@ -46,7 +48,7 @@ def read(root: Path, task: TaskSpec) -> Found:
             found, missing = _patient(patient, part, facts)
             cases += found
             problems += [f"{where}/{text}" for text in missing]
-    return Found(tuple(cases), tuple(extra), tuple(problems), LABEL_VALUES)
+    return Found(tuple(cases), tuple(extra), tuple(problems), LABEL_VALUES, notes=left_out_note(left_out))
 
 
 def _patient(

@@ -8,7 +8,7 @@ or its parent says it; else the pages of origin in ``*.metadata.xlsx`` and nearl
 from contextlib import closing
 from pathlib import Path
 
-from medseg.data.case import Case, Found, natural
+from medseg.data.case import Case, Found, left_out_note, natural
 from medseg.errors import DataError
 from medseg.tasks import TaskSpec
 
@@ -40,6 +40,15 @@ def read(root: Path, task: TaskSpec) -> Found:
             else:
                 absent, present = ("image", "masks") if stem in masks else ("mask", "images")
                 problems.append(f"{subgroup}/{present}/{stem}: has no {absent}")
+    left_out = [
+        f"{path.parent.name}/" for path in root.glob("[!.]*/images") if path.parent.name not in CLASSES
+    ]
+    left_out += [
+        path.relative_to(root).as_posix()
+        for part in ("images", "masks")
+        for path in root.glob(f"*/{part}/[!.]*")
+        if path.parent.parent.name in CLASSES and path.suffix.lower() != ".png"
+    ]
     sheets = sorted(root.glob("*.metadata.xlsx"))
     sources, unread = _sources(sheets, {case.id.lower(): case.id for case in cases})
     return Found(
@@ -49,6 +58,7 @@ def read(root: Path, task: TaskSpec) -> Found:
         values=LABEL_VALUES,
         sources=sources,
         guess_patients=True,
+        notes=left_out_note(left_out),
     )
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from medseg.data.case import Case, Found, Part, natural
+from medseg.data.case import Case, Found, Part, left_out_note, natural
 from medseg.data.raster import detached, extension, stem
 from medseg.tasks import TaskSpec
 
@@ -48,9 +48,13 @@ def read(root: Path, task: TaskSpec) -> Found:
         cases += [Case(name, name, "", part, files, mask) for name, files, mask in found]
         problems += [f"{path.relative_to(root).as_posix()}: {text}" for path, text in unpaired]
     data = [file for case in cases for path in (*case.images, case.label) for file in detached(path)]
-    shown = sorted(set(others) - {file.relative_to(root).as_posix() for file in data}, key=natural)
-    note = f"{len(shown)} files that are no images were left out, e.g. {shown[0]}" if shown else ""
-    return Found(tuple(cases), extra=tuple(data), problems=tuple(problems), notes=(note,) if note else ())
+    left_out = set(others) - {file.relative_to(root).as_posix() for file in data}
+    return Found(
+        tuple(cases),
+        extra=tuple(data),
+        problems=tuple(problems),
+        notes=left_out_note(name for name in left_out if not Path(name).name.startswith(".")),
+    )
 
 
 def _join(part: str, name: str) -> str:

@@ -21,6 +21,7 @@ from medseg.tasks import TaskSpec
 LAYOUT = "dataset.json and imagesTr/CASE_0000.*, here or in the only DatasetNNN_NAME/ or nnUNet_raw/DatasetNNN_NAME/"
 
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
+_SPLIT = "splits_final.json"
 _FOLDER = "Dataset[0-9][0-9][0-9]_*"
 
 
@@ -57,6 +58,8 @@ def read(root: Path, task: TaskSpec) -> Found:
         raw.problems.append(
             f"{FILE}: declares {declared} training cases (numTraining), {len(trained)} are there"
         )
+    if (root / _SPLIT).is_file() and task.split.file is None:
+        raw.notes.append(f"{_SPLIT} is there but not used; split: {{file: {_SPLIT}}} takes its folds")
     tested = raw.paired("Ts")
     part: Part = "train" if tested else ""
     cases = [replace(case, part=part) for case in trained] + [replace(case, part="test") for case in tested]

@@ -8,6 +8,14 @@ import numpy as np
 from medseg.data.raster.header import Header, Values
 from medseg.errors import DataError
 
+_CONTENT = {
+    ".png": ("PNG",),
+    ".jpg": ("JPEG", "MPO"),
+    ".jpeg": ("JPEG", "MPO"),
+    ".tif": ("TIFF",),
+    ".tiff": ("TIFF",),
+    ".bmp": ("BMP", "DIB"),
+}
 _PAGED = (".tif", ".tiff")
 _EXIF_ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
@@ -66,9 +74,13 @@ def _open(path: Path) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        return Image.open(path)
+        picture = Image.open(path)
     except UnidentifiedImageError as error:
         raise DataError("is not a readable picture (unknown or unsupported content)") from error
+    if picture.format not in _CONTENT[path.suffix.lower()]:
+        picture.close()
+        raise DataError(f"holds a {picture.format}, not what its name says")
+    return picture
 
 
 def _plane(picture: Any, indices: bool) -> Values:

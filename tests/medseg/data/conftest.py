@@ -78,7 +78,8 @@ def make_task():
 
     def make(layout: str, **settings) -> TaskSpec:
         given = {"name": "mine", "dataset": "mine", "format": layout, "labels": {"a": 1, "b": 2}}
-        return TaskSpec(**given | {"image_size": (16, 16), "unit": "px"} | settings)
+        pictures = layout in ("folder", "covid_radiography") and "file_spacing_mm" not in settings
+        return TaskSpec(**given | {"image_size": (16, 16), "unit": "px" if pictures else "mm"} | settings)
 
     return make
 

@@ -69,3 +69,16 @@ def test_a_thorough_look_finds_what_kept_its_time(tmp_path):
     os.utime(path, ns=(stamp, stamp))
     assert intact(path, mark)
     assert not intact(path, mark, thorough=True)
+
+
+def test_a_file_whose_time_is_not_ours_to_set_is_still_intact(tmp_path, monkeypatch):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"content")
+    mark = seal(path)
+    os.utime(path)
+
+    def refuse(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.utime", refuse)
+    assert intact(path, mark)

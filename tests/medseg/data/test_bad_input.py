@@ -65,7 +65,7 @@ def test_voxels_without_size_need_one_from_the_task(write_folder, make_task, tmp
     for part in ("images", "masks"):
         values = np.random.default_rng(0).integers(0, 2, (12, 10, 3), np.uint8)
         nrrd.write(str(root / part / "a.nrrd"), values, {"spacings": [0, 1, 1]})
-    assert _problems(make_task("folder"), root, tmp_path / "cache") == [
+    assert _problems(make_task("folder", unit="mm"), root, tmp_path / "cache") == [
         "masks/a.nrrd: must have positive voxel sizes, has (1.0, 1.0, 0.0), give file_spacing_mm",
     ]
     task = make_task("folder", file_spacing_mm=(5.0, 1.0, 0.8))

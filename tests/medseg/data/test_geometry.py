@@ -77,8 +77,27 @@ def test_the_same_spacing_is_pure_crop_and_pad():
 def test_spacing_decides_the_step_and_slices_play_no_part():
     geometry = place(ACDC, (9, 200, 180), (10.0, 0.78125, 3.125))
     assert (geometry.native, geometry.network, geometry.step) == ((200, 180), (256, 224), (2.0, 0.5))
+
+
+def test_without_a_spacing_the_image_fits_and_is_never_squashed():
     geometry = place(COVID, (128, 512), (1.0, 1.0))
-    assert geometry.step == (0.5, 2.0)
+    assert geometry.step == (2.0, 2.0)
+    assert geometry.field() == (slice(0, 128), slice(0, 512))
+    square = np.zeros((1, 128, 512), np.float32)
+    square[:, 44:84, 200:240] = 1
+    out = geometry.to_network(square, linear)[0] > 0.5
+    assert (out.any(1).sum(), out.any(0).sum()) == (20, 20)
+
+
+@pytest.mark.parametrize("native", [7, 8, 31])
+@pytest.mark.parametrize("size", [4, 5, 64])
+@pytest.mark.parametrize("step", [0.5, 1.0, 2.6])
+def test_the_field_is_what_comes_back(native, size, step):
+    geometry = Geometry((native, native), (size, size), (step, step))
+    back = geometry.to_native(np.ones((1, size, size), np.float32), outside=0.0)[0]
+    seen = np.zeros((native, native), bool)
+    seen[geometry.field()] = True
+    np.testing.assert_array_equal(back > 0, seen)
 
 
 def test_an_image_of_another_size_than_its_label_covers_the_same_field():
@@ -88,10 +107,10 @@ def test_an_image_of_another_size_than_its_label_covers_the_same_field():
         v, u = np.meshgrid(*[(np.arange(size) + 0.5) / size] * 2, indexing="ij")
         return np.exp(-((u - 0.3) ** 2 + (v - 0.62) ** 2) / 0.01).astype(np.float32)
 
-    geometry = place(COVID.model_copy(update={"image_size": (64, 96)}), (256, 256), (1.0, 1.0))
+    geometry = place(COVID.model_copy(update={"image_size": (64, 64)}), (256, 256), (1.0, 1.0))
     centres = []
     for planes, kernel in ((blob(299), cubic), (blob(256), linear)):
         out = geometry.to_network(planes[None], kernel)[0].astype(np.float64)
         rows, columns = np.indices(out.shape)
         centres.append(((out * rows).sum() / out.sum() + 0.5, (out * columns).sum() / out.sum() + 0.5))
-    np.testing.assert_allclose(centres, [(0.62 * 64, 0.3 * 96)] * 2, atol=0.02)
+    np.testing.assert_allclose(centres, [(0.62 * 64, 0.3 * 64)] * 2, atol=0.02)

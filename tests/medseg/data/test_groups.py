@@ -54,7 +54,27 @@ def test_a_list_without_its_columns_is_refused(tmp_path):
 def test_a_list_of_somebody_else_is_a_problem(tmp_path):
     (tmp_path / "groups.csv").write_text("image,patient\nx,1\n")
     _, _, problems = assign(TASK, Found(cases("a", "b")), read_groups(TASK, tmp_path))
-    assert problems == ["groups.csv: names none of the 2 cases, e.g. 'x'"]
+    assert problems == ["groups.csv: must name cases such as 'a', names none of the 2, but e.g. 'x'"]
+
+
+def test_a_list_of_another_data_set_in_the_parent_folder_is_left_aside(tmp_path):
+    (tmp_path / "groups.csv").write_text("image,patient\nx,1\n")
+    _, notes, problems = assign(TASK, Found(cases("a", "b")), read_groups(TASK, tmp_path / "mine"))
+    assert (problems, notes) == (
+        [],
+        [f"{tmp_path / 'groups.csv'} names none of the cases and was left aside"],
+    )
+
+
+def test_semicolons_and_decimal_commas_of_a_spreadsheet_are_read(tmp_path):
+    (tmp_path / "groups.csv").write_text("image;patient;age\na;X;71,5\nb;Y;68,0;\n")
+    assert read_groups(TASK, tmp_path).patients == {"a": "X", "b": "Y"}
+
+
+def test_an_image_of_two_patients_is_refused(tmp_path):
+    (tmp_path / "groups.csv").write_text("image,patient\na,X\nb,Y\na.png,Z\n")
+    with pytest.raises(DataError, match=r"groups\.csv: 'a' has two values of patient: 'X' and 'Z'"):
+        read_groups(TASK, tmp_path)
 
 
 def test_a_pattern_finds_the_patient_in_the_name(tmp_path):
@@ -97,3 +117,21 @@ def test_grouping_does_not_depend_on_the_order_of_links():
     forward, _ = guess(cases(*names), {}, links)
     backward, _ = guess(cases(*names), {}, [(b, a) for a, b in reversed(links)])
     assert patients(forward) == patients(backward) == ["c0"] * 6 + ["c6"] * 6
+
+
+def test_a_pattern_with_an_empty_group_does_not_fit(tmp_path):
+    task = TASK.model_copy(update={"patient_pattern": "^p(x)?"})
+    _, _, problems = assign(task, Found(cases("p1", "p2")), read_groups(task, tmp_path))
+    assert problems == ["patient_pattern '^p(x)?' does not fit 'p1' and 1 others"]
+
+
+def test_names_that_are_not_there_are_counted(tmp_path):
+    (tmp_path / "groups.csv").write_text("image,patient\na,X\nz,Y\n")
+    _, notes, _ = assign(TASK, Found(cases("a")), read_groups(TASK, tmp_path))
+    assert notes == ["groups.csv also names 1 images that are not there"]
+
+
+def test_blank_images_of_one_file_are_grouped():
+    twins = [Case(name, name, "", "", (Path("i"),), Path("l"), digest="same") for name in ("a", "b")]
+    found, _ = guess(twins, {}, ())
+    assert patients(found) == ["a", "a"]

@@ -2,6 +2,7 @@ import gzip
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -160,3 +161,56 @@ def test_progress_counts_every_file(write_acdc, tmp_path):
     index_dataset(TASK, root, tmp_path / "cache", lambda done, total: seen.append((done, total)))
     files_used = 4 * (4 + 1)
     assert seen == [(n, files_used) for n in range(1, files_used + 1)]
+
+
+def test_content_of_the_same_size_and_time_is_seen(write_acdc, tmp_path):
+    root = write_acdc(tmp_path)
+    label = root / "database/training/patient002/patient002_frame01_gt.nii.gz"
+    os.utime(label, (0, 0))
+    before = index_dataset(TASK, root, tmp_path / "cache").fingerprint
+    content = bytearray(label.read_bytes())
+    content[4] ^= 1  # the time in gzip's header: same size, same voxels, other bytes
+    label.write_bytes(content)
+    os.utime(label, (0, 0))
+    assert index_dataset(TASK, root, tmp_path / "cache").fingerprint != before
+
+
+def test_the_fingerprint_does_not_depend_on_how_the_root_is_written(write_acdc, tmp_path, monkeypatch):
+    root = write_acdc(tmp_path)
+    absolute = index_dataset(TASK, root, tmp_path / "cache")
+    monkeypatch.chdir(root)
+    assert index_dataset(TASK, Path(), tmp_path / "cache") == absolute
+
+
+@pytest.mark.parametrize("text", ["null", "3", "[1]", '{"a": 1}', "[[1, 2, 3]]", "[[0, 99]]", "[[1, 0]]"])
+def test_a_damaged_list_of_likenesses_is_made_anew(write_acdc, tmp_path, text):
+    root = write_acdc(tmp_path)
+    first = index_dataset(TASK, root, tmp_path / "cache")
+    (path,) = (tmp_path / "cache/likeness").iterdir()
+    path.write_text(text)
+    assert index_dataset(TASK, root, tmp_path / "cache") == first
+    assert path.read_text() == "[]"
+
+
+def test_a_folder_that_cannot_be_listed_is_one_line(write_acdc, tmp_path, monkeypatch):
+    root = write_acdc(tmp_path)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "/data/secret")
+
+    monkeypatch.setattr("medseg.data.formats.acdc.read", refuse)
+    with pytest.raises(DataError, match=r"^/data/secret: cannot be read: Permission denied$"):
+        index_dataset(TASK, root, tmp_path / "cache")
+
+
+def test_the_same_problem_is_told_once(write_acdc, write_nifti, tmp_path):
+    root = write_acdc(tmp_path)
+    folder = root / "database/training/patient001"
+    shutil.copytree(folder, root / "database/testing/patient001")
+    with pytest.raises(DataProblems) as caught:
+        index_dataset(TASK, root, tmp_path / "cache")
+    assert caught.value.problems == tuple(
+        f"testing/patient001/patient001_frame{frame}.nii.gz: 'patient001_frame{frame}' is in both the training and "
+        f"the testing part, see training/patient001/patient001_frame{frame}.nii.gz"
+        for frame in ("01", "12")
+    )

@@ -233,3 +233,29 @@ def test_progress_counts_cases(lung, tmp_path):
     seen = []
     prepare(lung.task, lung, tmp_path, lambda done, total: seen.append((done, total)))
     assert seen == [(n, len(lung.cases)) for n in range(1, len(lung.cases) + 1)]
+
+
+def test_what_is_cut_off_is_counted(cardiac, lung, cache):
+    assert prepare(lung.task, lung, cache).cut_share == 0
+    small = cardiac.task.model_copy(update={"image_size": (16, 16)})
+    prepared = prepare(small, cardiac, cache)
+    seen = there = 0
+    for case in cardiac.cases:
+        certain = np.ones((case.shape[0], 1, 16, 16), np.float32)
+        field = prepared.to_native(case.id, certain)[0] > 0
+        reference = prepared.reference(case.id) > 0
+        there, seen = there + reference.sum(), seen + (reference & field).sum()
+    assert prepared.cut_share == pytest.approx(1 - seen / there)
+    assert prepared.cut_share > 0.1
+
+
+def test_some_slices_come_back_as_all_of_them_do(cardiac, cache):
+    prepared = prepare(cardiac.task, cardiac, cache)
+    case = cardiac.cases[0]
+    part = prepared.slices(case.id)
+    random = np.random.default_rng(0).random((part.stop - part.start, 4, 64, 64), dtype=np.float32)
+    whole = prepared.to_native(case.id, random)
+    pieces = [prepared.to_native(case.id, random[z : z + 2], first=z) for z in range(0, len(random), 2)]
+    np.testing.assert_array_equal(np.concatenate(pieces, axis=1), whole)
+    with pytest.raises(ValueError, match="must have shape"):
+        prepared.to_native(case.id, random[:, :, :5], first=0)

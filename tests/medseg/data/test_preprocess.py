@@ -33,6 +33,27 @@ def test_a_constant_image_becomes_zeros():
     np.testing.assert_array_equal(normalise(TASK, np.full((2, 8, 8), 7, np.float32)), 0.0)
 
 
+def test_tiny_values_are_scaled_like_others():
+    rng = np.random.default_rng(0)
+    channel = rng.random((2, 8, 8)).astype(np.float32)
+    np.testing.assert_allclose(normalise(TASK, channel * 1e-9), normalise(TASK, channel), atol=1e-4)
+
+
+def test_many_slices_are_those_of_each_slice_alone():
+    rng = np.random.default_rng(0)
+    image, label = (
+        rng.random((1, 21, 12, 10)).astype(np.float32),
+        rng.integers(0, 4, (21, 12, 10)).astype(np.uint8),
+    )
+    task = TASK.model_copy(update={"image_size": (9, 9), "window": (0.0, 1.0)})
+    geometry = place(task, label.shape, (8.0, 1.5, 1.4))
+    images, labels = preprocess(task, image, label, geometry)
+    for z in range(21):
+        one = preprocess(task, image[:, z : z + 1], label[z : z + 1], geometry)
+        np.testing.assert_array_equal(images[z], one[0][0])
+        np.testing.assert_array_equal(labels[z], one[1][0])
+
+
 def test_clipping_takes_percentiles_of_the_image_itself():
     task = TASK.model_copy(update={"clip_percentiles": (10.0, 90.0)})
     values = np.arange(101, dtype=np.float32)
@@ -53,6 +74,8 @@ def test_a_window_maps_to_minus_two_and_two_whatever_the_image_holds():
         ({"window": (3.0, 3.0)}, "window must rise, got 3 and 3"),
         ({"clip_percentiles": (99.0, 1.0)}, "clip_percentiles must rise, got 99 and 1"),
         ({"clip_percentiles": (1.0, 99.0), "window": (0.0, 1.0)}, "exclude each other"),
+        ({"unit": "px"}, "unit px leaves no place for spacing_mm"),
+        ({"labels": {f"l{i}": i for i in range(1, 300)}}, "labels must be at most 255, got 299"),
         ({"labels": {}}, "at least one foreground label"),
         ({"labels": {"a": 0}}, "value 0 is background already"),
         ({"labels": {"a": 2}, "background": (2,)}, "value 2 is background already"),

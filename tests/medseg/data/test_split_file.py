@@ -79,7 +79,11 @@ def test_a_file_beside_the_data_or_in_the_parent_is_found(tmp_path):
         ({"test": ["p0"], "folds": [["p1", "p2"], ["p2", "p3"]]}, "patient 'p2' is in fold 0 and in fold 1"),
         ({"test": ["p0"], "folds": [["p0_1", "p2"], ["p3"]]}, "patient 'p0' is in test and in fold 0"),
         # One case of a patient in each fold: the leak that splits by slice or frame make.
-        (nnunet(["p0_0", "p1_0"], ["p0_1", "p1_1"]), "patient 'p0' is in fold 0 and in fold 1"),
+        (nnunet(["p0_0", "p1_0"], ["p0_1", "p1_1"]), "patient 'p0' is in train and in val of fold 0"),
+        (
+            [{"train": ["p2"], "val": ["p0", "p1"]}, {"train": ["p0"], "val": ["p1"]}],
+            "patient 'p1' is in fold 0",
+        ),
         ({"test": ["p0"], "folds": [["p1", "p9"], ["p2"]]}, "'p9' is neither a case nor a patient"),
         (
             {"test": ["p0"], "folds": [["p1"], ["p2"]]},
@@ -95,6 +99,23 @@ def test_a_file_beside_the_data_or_in_the_parent_is_found(tmp_path):
 def test_a_file_that_does_not_fit_is_refused(tmp_path, content, message):
     with pytest.raises(DataError, match=message.replace("{", r"\{")):
         split(tmp_path, content)
+
+
+def test_numbers_in_yaml_are_names(tmp_path):
+    cases = tuple(Case(f"00{i}", f"00{i}", "", "", (Path("i"),), Path("l")) for i in range(4))
+    (tmp_path / "s.yaml").write_text("test: [000]\nfolds: [[001], [002, 003]]\n")
+    task = TASK.model_copy(update={"split": SplitSpec(file="s.yaml")})
+    assert make_split(task, DataSet(TASK, tmp_path, cases, "f")).folds == (("001",), ("002", "003"))
+
+
+def test_a_name_that_means_a_case_and_another_patient_is_refused(tmp_path):
+    cases = tuple(
+        Case(a, b, "", "", (Path("i"),), Path("l")) for a, b in (("1", "2"), ("2", "1"), ("3", "3"))
+    )
+    (tmp_path / "s.json").write_text(json.dumps(nnunet(["1"], ["2", "3"])))
+    task = TASK.model_copy(update={"split": SplitSpec(file="s.json", test=("3",))})
+    with pytest.raises(DataError, match=r"'[12]' is a case of patient '[12]' and also another patient's name"):
+        make_split(task, DataSet(TASK, tmp_path, cases, "f"))
 
 
 def test_the_test_part_may_not_take_a_whole_fold(tmp_path):

@@ -80,6 +80,15 @@ def test_the_hash_covers_every_assignment():
     assert len(base.hash) == 16
 
 
+def test_the_hash_covers_which_case_is_of_which_patient():
+    dataset = _dataset({f"p{i}": "" for i in range(9)}, images=2)
+    swapped = {"p0-0": "p1", "p1-0": "p0"}
+    cases = tuple(replace(case, patient=swapped.get(case.id, case.patient)) for case in dataset.cases)
+    one, other = make_split(_task(), dataset), make_split(_task(), replace(dataset, cases=cases))
+    assert (one.test, one.folds) == (other.test, other.folds)
+    assert one.hash != other.hash
+
+
 def test_the_official_test_part_is_kept():
     groups = {f"p{i}": "" for i in range(9)}
     parts = {p: "test" if p in ("p2", "p5") else "train" for p in groups}

@@ -99,8 +99,8 @@ PROBLEMS = {
         "frame01.nii.gz: is not a readable NIfTI file",
     ),
     "missing label": (lambda r: (r / LABEL).unlink(), "patient001_frame01_gt.nii.gz: missing (ED frame)"),
-    "nan": (lambda r: rewrite(r / FIRST, put(np.nan)), "frame01.nii.gz: holds 1 values that are not finite"),
-    "inf": (lambda r: rewrite(r / FIRST, put(-np.inf)), "frame01.nii.gz: holds 1 values that are not finite"),
+    "nan": (lambda r: rewrite(r / FIRST, put(np.nan)), "frame01.nii.gz: values must be finite, 1 of"),
+    "inf": (lambda r: rewrite(r / FIRST, put(-np.inf)), "frame01.nii.gz: values must be finite, 1 of"),
     "unknown label": (
         lambda r: rewrite(r / LABEL, put(7)),
         "frame01_gt.nii.gz: label values must be in [0, 1, 2, 3], found 7",
@@ -114,6 +114,10 @@ PROBLEMS = {
         lambda r: both(r, zooms=(0.0015, 0.0014, 0.008)),
         "frame01_gt.nii.gz: spacing 0.008 x 0.0014 x 0.0015 mm is absurd",
     ),
+    "turned label": (
+        lambda r: rewrite(r / LABEL, affine=FLIP),
+        "frame01_gt.nii.gz: label has axes along LAS, its image along RAS",
+    ),
     "same image in two folds": (lambda r: copy(r, FIRST, OTHER), "are the very same image"),
     "nearly the same image in two folds": (
         lambda r: (copy(r, FIRST, OTHER), rewrite(r / OTHER, NEARLY)),
@@ -121,7 +125,7 @@ PROBLEMS = {
     ),
     "patient in both parts": (
         lambda r: shutil.copytree(r / TRAINING / "patient001", r / "database/testing/patient001"),
-        "exists twice",
+        "is in both the training and the testing part, see",
     ),
 }
 
@@ -158,10 +162,6 @@ WARNINGS = {
     "one turned case": (
         lambda r: both(r, affine=FLIP),
         "patient001_frame01.nii.gz: this is oriented LAS, 13 are RAS",
-    ),
-    "turned label": (
-        lambda r: rewrite(r / LABEL, affine=FLIP),
-        "frame01_gt.nii.gz: is oriented LAS, its image RAS",
     ),
     "slices along another axis": (lambda r: both(r, zooms=(8.0, 1.4, 1.5)), "may not be the slice axis"),
     "size": (

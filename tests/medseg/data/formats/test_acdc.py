@@ -149,3 +149,14 @@ def test_no_patients_is_an_error(write_acdc, tmp_path):
         (root / "database" / part).mkdir()
     with pytest.raises(DataError, match="no case found"):
         index_dataset(TASK, root, tmp_path / "cache")
+
+
+def test_folders_of_other_names_are_patients_if_they_hold_one_and_noted_if_not(write_acdc, tmp_path):
+    root = write_acdc(tmp_path)
+    (root / "database/training/notes").mkdir()
+    (root / "database/training/patient001").rename(root / "database/training/pat_x")
+    with pytest.raises(DataError, match=r"training/pat_x/pat_x_frame01\.nii\.gz: missing"):
+        index_dataset(TASK, root, tmp_path / "cache")
+    (root / "database/training/pat_x").rename(root / "database/training/patient001")
+    dataset = index_dataset(TASK, root, tmp_path / "cache")
+    assert dataset.notes == ("1 file or folder was left out, e.g. training/notes",)

@@ -3,9 +3,9 @@ import openpyxl
 import pytest
 from PIL import Image
 
-from medseg.data import index_dataset, load_image, load_label, resolve_root
+from medseg.data import index_dataset, load_image, load_label, make_split, resolve_root
 from medseg.errors import DataError
-from medseg.tasks import TASKS
+from medseg.tasks import TASKS, SplitSpec
 
 TASK = TASKS.load("covid-lung")
 INSIDE = "COVID-19_Radiography_Dataset"
@@ -99,11 +99,27 @@ def test_colour_exceptions_and_hidden_files_do_no_harm(write_covid, tmp_path):
     assert set(np.unique(load_label(case, TASK, dataset.values))) == {0, 1}
 
 
-def test_a_changed_table_changes_the_fingerprint(write_covid, tmp_path):
+def test_a_changed_table_changes_the_split_and_no_array(write_covid, tmp_path):
     root = write_covid(tmp_path)
-    before = index_dataset(TASK, root, tmp_path / "cache").fingerprint
-    (root / "groups.csv").write_text("image,patient\nCOVID-1,7\n")
-    assert index_dataset(TASK, root, tmp_path / "cache").fingerprint != before
+    task = TASK.model_copy(update={"split": SplitSpec(test=0.25, folds=2)})
+    found = []
+    for patient in ("7", "7", "8"):
+        (root / "groups.csv").write_text(f"image,patient,note\nCOVID-1,{patient},{len(found)}\n")
+        dataset = index_dataset(task, root, tmp_path / "cache")
+        found.append((dataset.fingerprint, make_split(task, dataset).hash))
+    assert found[0] == found[1]
+    assert found[0][0] == found[2][0]
+    assert found[0][1] != found[2][1]
+
+
+def test_masks_of_zeros_and_ones_are_masks(write_covid, tmp_path):
+    folder = write_covid(tmp_path) / INSIDE
+    path = folder / "COVID/masks/COVID-1.png"
+    before = np.asarray(Image.open(path))
+    Image.fromarray(before // 255).save(path)
+    dataset = index_dataset(TASK, tmp_path, tmp_path / "cache")
+    label = load_label(dataset.case("COVID-1"), TASK, dataset.values)
+    np.testing.assert_array_equal(label, before[..., 0] // 255)
 
 
 def test_pairs_must_be_complete_and_pictures_readable(write_covid, tmp_path):
@@ -119,3 +135,11 @@ def test_pairs_must_be_complete_and_pictures_readable(write_covid, tmp_path):
     assert "COVID/masks/COVID-2: has no image" in text
     assert "COVID/images/COVID-10.png: is not a readable picture" in text
     assert "Normal/masks/Normal-1.png: label of 256 x 200 cannot lie on an image of 299 x 299" in text
+
+
+def test_other_classes_and_files_are_noted(write_covid, tmp_path):
+    folder = write_covid(tmp_path) / INSIDE
+    (folder / "Tuberculosis/images").mkdir(parents=True)
+    (folder / "COVID/images/COVID-9.bmp").write_bytes(b"BM")
+    notes = index_dataset(TASK, tmp_path, tmp_path / "cache").notes
+    assert "2 files or folders were left out, e.g. COVID/images/COVID-9.bmp" in notes

@@ -43,7 +43,7 @@ def test_pictures_are_paired_by_name(write_folder, make_task, tmp_path, masks, t
 )
 def test_volumes_carry_their_spacing(write_folder, make_task, tmp_path, ending, spacing_mm):
     root = write_folder(tmp_path, ending=ending, shape=(12, 10, 3))
-    task = make_task("folder")
+    task = make_task("folder", unit="mm")
     dataset = index_dataset(task, root, tmp_path / "cache")
     assert {(case.shape, case.spacing_mm) for case in dataset.cases} == {((3, 10, 12), spacing_mm)}
     assert dataset.notes == ()
@@ -89,7 +89,7 @@ def test_train_and_test_are_parts_of_their_own(write_folder, make_task, tmp_path
     shutil.copy(tmp_path / "train/images/a.png", tmp_path / "test/images/a.png")
     shutil.copy(tmp_path / "train/masks/a.png", tmp_path / "test/labels/a.png")
     (problem,) = _problems(make_task("folder"), tmp_path, tmp_path / "cache")
-    assert "case id 'a' exists twice" in problem
+    assert "'a' is in both the training and the testing part, see train/images/a.png" in problem
     write_folder(tmp_path)
     assert _problems(make_task("folder"), tmp_path, tmp_path / "cache") == [
         "images: stands beside train/images, keep the one or the other",
@@ -149,13 +149,13 @@ def test_a_name_that_ends_like_a_mask_is_taken_as_it_is(write_folder, make_task,
     assert [(case.id, case.label.name) for case in dataset.cases] == [("a", "a.png"), ("a_seg", "a_seg.png")]
 
 
-def test_other_and_hidden_files_are_counted(write_folder, make_task, tmp_path):
+def test_other_files_are_counted_and_hidden_ones_ignored(write_folder, make_task, tmp_path):
     root = write_folder(tmp_path)
     for name in ("images/.DS_Store", "images/._P1_2.png", "masks/Thumbs.db", "masks/old/x"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(b"x")
     dataset = index_dataset(make_task("folder"), root, tmp_path / "cache")
-    assert dataset.notes == ("4 files that are no images were left out, e.g. images/.DS_Store",)
+    assert dataset.notes == ("2 files or folders were left out, e.g. masks/Thumbs.db",)
 
 
 def test_umlauts_of_macos_and_linux_are_the_same(write_folder, make_task, tmp_path):
@@ -198,5 +198,5 @@ def test_pixels_are_not_passed_off_as_millimetres(write_folder, make_task, tmp_p
     task = make_task("folder", unit="mm")
     with pytest.raises(DataError, match=r"pictures carry no spacing; give file_spacing_mm, or unit: px"):
         index_dataset(task, root, tmp_path / "cache")
-    declared = task.model_copy(update={"file_spacing_mm": (0.7, 0.6)})
+    declared = make_task("folder", file_spacing_mm=(0.7, 0.6))
     assert index_dataset(declared, root, tmp_path / "cache").cases[0].spacing_mm == (0.7, 0.6)

@@ -7,6 +7,7 @@ import pytest
 from medseg.data import index_dataset, load_image, load_label, resolve_root
 from medseg.data.formats import nnunet
 from medseg.errors import DataError
+from medseg.tasks import SplitSpec
 
 
 def _edit(root, **changes):
@@ -63,8 +64,8 @@ def test_a_labelled_test_part_is_kept_and_an_unlabelled_one_left_out(write_nnune
 @pytest.mark.parametrize("ending", [".png", ".tif", ".nrrd", ".nii"])
 def test_other_file_endings(write_nnunet, make_task, tmp_path, ending):
     shape = (12, 10) if ending in (".png", ".tif") else (12, 10, 3)
-    root = write_nnunet(tmp_path, ending=ending, shape=shape, channels=2)
-    task = make_task("nnunet", channels=2)
+    root = write_nnunet(tmp_path, ending=ending, shape=shape, channels=2, unit="px")
+    task = make_task("nnunet", channels=2, unit="px")
     dataset = index_dataset(task, root, tmp_path / "cache")
     assert len(dataset.cases) == 3
     for case in dataset.cases:
@@ -77,7 +78,7 @@ def test_a_colour_picture_holds_all_of_its_channels(write_nnunet, write_image, m
     for number in (1, 2, 10):
         colours = np.random.default_rng(number).integers(0, 256, (12, 10, 3), np.uint8)
         write_image(root / f"imagesTr/case_{number}_0000.png", colours)
-    task = make_task("nnunet", channels=3)
+    task = make_task("nnunet", channels=3, unit="px")
     dataset = index_dataset(task, root, tmp_path / "cache")
     assert load_image(dataset.cases[0], task).shape == (3, 12, 10)
 
@@ -210,3 +211,13 @@ def test_zero_cases_and_other_layouts_are_refused(write_nnunet, write_decathlon,
         index_dataset(task, root, tmp_path / "cache")
     assert nnunet.locate(write_decathlon(tmp_path / "Task02_Heart")) is None
     assert nnunet.locate(tmp_path) is None
+
+
+def test_a_split_that_lies_there_unused_is_noted(write_nnunet, make_task, tmp_path):
+    root = write_nnunet(tmp_path)
+    (root / "splits_final.json").write_text("[]")
+    task = make_task("nnunet")
+    (note,) = index_dataset(task, root, tmp_path / "cache").notes
+    assert note == "splits_final.json is there but not used; split: {file: splits_final.json} takes its folds"
+    used = task.model_copy(update={"split": SplitSpec(file="splits_final.json")})
+    assert index_dataset(used, root, tmp_path / "cache").notes == ()

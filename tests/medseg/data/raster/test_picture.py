@@ -97,3 +97,11 @@ def test_jpeg_in_colour_and_four_inks(tmp_path):
         Image.fromarray(GREY).convert(mode).save(tmp_path / "a.jpg")
         assert read_header(tmp_path / "a.jpg").channels == 3
         assert read_pixels(tmp_path / "a.jpg").shape == (3, 9, 7)
+
+
+def test_content_of_another_kind_than_the_name_says_is_refused(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(path, format="JPEG")
+    for read in (read_header, read_pixels):
+        with pytest.raises(DataError, match=r"^holds a JPEG, not what its name says$"):
+            read(path)
