@@ -229,3 +229,35 @@ def test_real_data_have_no_problem(bench, task, name):
     assert len(TASKS.load(task).labels) == sum(
         line.startswith(tuple(TASKS.load(task).labels)) for line in out.splitlines()
     )
+
+
+def test_several_data_sets_in_one_folder_are_told_apart(bench, acdc, write_masks):
+    (acdc / "images").mkdir()
+    for part in ("images", "masks"):
+        shutil.copytree(write_masks(f"of {part}") / part, acdc / part, dirs_exist_ok=True)
+    code, _, err = bench("check", acdc)
+    assert code == 3
+    assert f"holds several data sets; give one of them: {acdc / 'database'} (acdc), {acdc} (folder)" in err
+
+
+def test_lines_for_a_suite_are_measured_on_the_files_that_are_fit(bench, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        for part in ("images", "masks"):
+            volume = nibabel.Nifti1Image(
+                rng.integers(0, 2, (40, 40, 3), np.uint8), np.diag([1.25, 1.25, 5, 1])
+            )
+            (tmp_path / "own" / part).mkdir(parents=True, exist_ok=True)
+            nibabel.save(volume, tmp_path / "own" / part / f"c{number}.nii.gz")
+    (tmp_path / "own/masks/c5.nii.gz").unlink()
+    code, out, _ = bench("check", tmp_path / "own")
+    assert code == 3
+    assert "image_size: [64, 64]" in out
+    assert "spacing_mm: [1.25, 1.25]" in out
+
+
+def test_an_empty_folder_says_what_is_missing(bench, tmp_path):
+    (tmp_path / "own/images").mkdir(parents=True)
+    code, out, err = bench("check", tmp_path / "own")
+    assert code == 3
+    assert "needs masks or labels beside it, has neither" in out + err

@@ -117,6 +117,12 @@ REFUSED = [
         ),
         "mine is read from files: it has no phantom",
     ),
+    (
+        made(
+            "data: {mine: here}\n", tasks="{name: mine, format: @dicom, labels: {a: 1}, image_size: [8, 8]}"
+        ),
+        "tasks[0].format must be 'acdc'",
+    ),
     (made(tasks="@mine"), "unknown task 'mine' (choices"),
     (made(tasks="@phantom-lnug"), "unknown task 'phantom-lnug', did you mean 'phantom-lung'?"),
     (task("metrics: [dice, @hd59]"), "unknown metric 'hd59', did you mean 'hd95'?"),

@@ -114,7 +114,9 @@ def test_a_name_that_means_a_case_and_another_patient_is_refused(tmp_path):
     )
     (tmp_path / "s.json").write_text(json.dumps(nnunet(["1"], ["2", "3"])))
     task = TASK.model_copy(update={"split": SplitSpec(file="s.json", test=("3",))})
-    with pytest.raises(DataError, match=r"'[12]' is a case of patient '[12]' and also another patient's name"):
+    with pytest.raises(
+        DataError, match=r"'[12]' is a case of patient '[12]' and also another patient's name"
+    ):
         make_split(task, DataSet(TASK, tmp_path, cases, "f"))
 
 

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+import torch
+
+from medseg.data import index_dataset, prepare, resolve_root
+from medseg.tasks import TASKS, PhantomSpec
+from medseg.training.evaluate import decide, evaluate_cases, predict_cases
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", params=["phantom-cardiac", "phantom-lung"])
+def data(request, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    base = TASKS.load(request.param)
+    task = base.model_copy(update={"image_size": (64, 64), "phantom": PhantomSpec(patients=5, seed=3)})
+    dataset = index_dataset(task, resolve_root(task, {}, cache), cache)
+    return task, dataset, prepare(task, dataset, cache)
+
+
+def predict_of(task):
+    """A function of each pixel alone, so that every batching must give the same."""
+    thresholds = torch.linspace(-1, 1, task.out_channels)[None, :, None, None]
+    if task.out_channels == 1:
+        return lambda images: torch.sigmoid(images - thresholds)
+    return lambda images: torch.softmax(-(images - thresholds).abs(), dim=1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 1000])
+def test_batches_go_over_cases_and_change_nothing(data, batch_size):
+    task, dataset, prepared = data
+    predict = predict_of(task)
+    found = list(predict_cases(predict, prepared, dataset.cases, CPU, batch_size))
+    assert [case.id for case, _ in found] == [case.id for case in dataset.cases]
+    for case, labels in found:
+        images = torch.from_numpy(np.array(prepared.images[prepared.slices(case.id)])).float()
+        wanted = decide(prepared.to_native(case.id, predict(images).numpy()))
+        assert labels.shape == case.shape
+        np.testing.assert_array_equal(labels, wanted)
+
+
+def test_batches_are_full(data):
+    task, dataset, prepared = data
+    sizes = []
+
+    def watched(images):
+        sizes.append(len(images))
+        return predict_of(task)(images)
+
+    list(predict_cases(watched, prepared, dataset.cases, CPU, 4))
+    total = len(prepared.labels)
+    assert sizes == [4] * (total // 4) + [total % 4] * (total % 4 > 0)
+
+
+def test_what_the_network_could_do_best_scores_high(data):
+    task, dataset, prepared = data
+    order = iter(torch.from_numpy(prepared.labels.astype(np.int64)))
+
+    def perfect(images):
+        labels = torch.stack([next(order) for _ in images])
+        if task.out_channels == 1:
+            return labels[:, None].float()
+        return torch.nn.functional.one_hot(labels, task.out_channels).permute(0, 3, 1, 2).float()
+
+    rows = list(evaluate_cases(perfect, task, prepared, dataset.cases, "test", ("dice",), CPU, batch_size=5))
+    assert len(rows) == len(dataset.cases) * len(task.labels)
+    assert np.mean([row["value"] for row in rows]) > 0.93
