@@ -72,7 +72,7 @@ def run(
 @click.argument("suite", type=click.Path(path_type=Path))
 @data_option
 def plan(suite: Path, data: tuple[str, ...]) -> None:
-    """Check a suite and show what it would run, without running it. Images are hashed, not decoded."""
+    """Check a suite and show what it would run, without running it. Images are looked at once."""
     from bench.cli.commands import plan_command
 
     sys.exit(plan_command(suite, data))

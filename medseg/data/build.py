@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from medseg.data.array_file import ArrayFile, seal
-from medseg.data.cache import build_lock, build_once, discard, source_hash
+from medseg.data.cache import build_lock, build_once, discard, source_hash, unwritable
 from medseg.data.case import Case, DataSet
 from medseg.data.files import Advance
 from medseg.data.geometry import place
@@ -51,7 +51,11 @@ def prepared_key(task: TaskSpec, dataset: DataSet) -> str:
 
 
 def prepare(
-    task: TaskSpec, dataset: DataSet, cache_dir: Path, advance: Advance = lambda done, total: None
+    task: TaskSpec,
+    dataset: DataSet,
+    cache_dir: Path,
+    advance: Advance = lambda done, total: None,
+    thorough: bool = False,
 ) -> Prepared:
     """Opens a data set's arrays, making them first unless they exist; arrays that were damaged are made anew.
 
@@ -63,33 +67,35 @@ def prepare(
         dataset: The data.
         cache_dir: The arrays go to ``prepared/<key>/`` below it.
         advance: Told how many cases of how many are done.
+        thorough: Hash arrays that are there, which reads all of them, even if nobody touched them.
 
     Raises:
         DataError: If files are unfit, or the arrays cannot be written or opened.
     """
     target = cache_dir / "prepared" / prepared_key(task, dataset)
     for _ in range(_ATTEMPTS):
+        thorough = thorough and target.is_dir()
         build_once(target, lambda folder: _build(task, dataset, folder, advance))
         try:
-            return open_prepared(target, dataset)
+            return open_prepared(target, dataset, thorough)
         except DataError as error:
             # Damaged; or another process that found it so has just removed it.
             _LOG.warning("%s; making it anew", error)
-        _discard_damaged(target, dataset)
+        _discard_damaged(target, dataset, thorough)
     build_once(target, lambda folder: _build(task, dataset, folder, advance))
     return open_prepared(target, dataset)
 
 
-def _discard_damaged(target: Path, dataset: DataSet) -> None:
+def _discard_damaged(target: Path, dataset: DataSet, thorough: bool) -> None:
     try:
         with build_lock(target):
             try:
                 # Another process may have seen the damage first and mended it.
-                open_prepared(target, dataset)
+                open_prepared(target, dataset, thorough)
             except DataError:
                 discard(target)
     except OSError as error:
-        raise DataError(f"cannot write {target}: {error.strerror or error}") from error
+        raise unwritable(target, error) from error
 
 
 def _build(task: TaskSpec, dataset: DataSet, folder: Path, advance: Advance) -> None:

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from medseg.data.build import prepare, prepared_key
-from medseg.data.cache import build_lock, discard
 from medseg.data.case import DataSet
 from medseg.data.files import Advance
-from medseg.data.prepared import Prepared, verify
-from medseg.errors import DataError
+from medseg.data.prepared import Prepared
 from medseg.tasks import TaskSpec
 
 
@@ -47,25 +45,20 @@ def ensure_prepared(
     """
     start = time.monotonic()
     target = cache_dir / "prepared" / prepared_key(task, dataset)
-    before = target.stat().st_ino if target.is_dir() else None
-    prepared = prepare(task, dataset, cache_dir, advance)
-    how: Literal["made", "verified", "made anew"] = "made" if before is None else "verified"
-    if how == "verified" and target.stat().st_ino != before:
-        how = "made anew"
-    elif how == "verified":
-        try:
-            verify(prepared)
-        except DataError:
-            how = "made anew"
-            _discard(target)
-            prepared = prepare(task, dataset, cache_dir, advance)
+    before = _stamp(target)
+    prepared = prepare(task, dataset, cache_dir, advance, thorough=True)
+    how: Literal["made", "verified", "made anew"] = "made anew"
+    if before is None:
+        how = "made"
+    elif before == _stamp(target):
+        how = "verified"
     size = sum(path.stat().st_size for path in target.iterdir())
     return Ensured(prepared, how, size, time.monotonic() - start)
 
 
-def _discard(target: Path) -> None:
-    try:
-        with build_lock(target):
-            discard(target)
-    except OSError as error:
-        raise DataError(f"cannot remove {target}: {error.strerror or error}") from error
+def _stamp(folder: Path) -> tuple[int, int] | None:
+    """Tells one folder from the next of its name; inodes alone are used again at once."""
+    if not folder.is_dir():
+        return None
+    stat = folder.stat()
+    return stat.st_ino, stat.st_ctime_ns

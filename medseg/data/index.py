@@ -138,12 +138,7 @@ def survey_dataset(
 ) -> tuple[DataSet | None, tuple[str, ...]]:
     """Lists the cases of a task's data set that are fit for use, and says what is wrong with the others.
 
-    Args:
-        task: The task.
-        root: A folder as `resolve_root` accepts it.
-        cache_dir: Where facts are remembered by path, size and time, so that a second look is instant.
-        advance: Told how many files of how many are done.
-        beside: Where else to look for files that the task names: the suite's folder.
+    Takes what `index_dataset` takes.
 
     Returns:
         The data set of the cases that are fit, sorted, or none if there are none; and all problems.

@@ -119,8 +119,13 @@ class Prepared:
         return native.reshape(channels, *entry.shape) if first is None else native
 
 
-def open_prepared(folder: Path, dataset: DataSet) -> Prepared:
+def open_prepared(folder: Path, dataset: DataSet, thorough: bool = False) -> Prepared:
     """Opens the arrays that `medseg.data.build.prepare` made.
+
+    Args:
+        folder: Where they are.
+        dataset: Their data set.
+        thorough: Hash them even if nobody touched them.
 
     Raises:
         DataError: If they are not as they were written.
@@ -128,7 +133,7 @@ def open_prepared(folder: Path, dataset: DataSet) -> Prepared:
     try:
         index = _read_index(folder)
         for name in ARRAYS:
-            if not intact(folder / name, index["files"][name]):
+            if not intact(folder / name, index["files"][name], thorough):
                 raise _damaged(folder, f"{name} is not as it was written")
         size = tuple(index["image_size"])
         entries = {case.id: _entry(index["cases"][case.id], size) for case in dataset.cases}
@@ -137,18 +142,6 @@ def open_prepared(folder: Path, dataset: DataSet) -> Prepared:
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, str(error)) from error
     return Prepared(folder, images, labels, counts, references, dataset.cases, entries, cut_share)
-
-
-def verify(prepared: Prepared) -> None:
-    """Hashes the arrays and compares with what was written.
-
-    Raises:
-        DataError: If they differ.
-    """
-    index = _read_index(prepared.path)
-    for name in ARRAYS:
-        if not intact(prepared.path / name, index["files"][name], thorough=True):
-            raise _damaged(prepared.path, f"{name} is not as it was written")
 
 
 def _read_index(folder: Path) -> dict[str, Any]:

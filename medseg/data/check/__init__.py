@@ -10,7 +10,7 @@ from medseg.data.case import DataSet
 from medseg.data.check.inspect_case import CaseFacts, Draw, inspect_case, relative
 from medseg.data.check.rules import RULES, Finding, found_in
 from medseg.data.files import Advance
-from medseg.data.index import DataProblems, survey_dataset
+from medseg.data.index import survey_dataset
 from medseg.data.parallel import reading_pool
 from medseg.data.splits import Split, make_split
 from medseg.errors import DataError
@@ -118,8 +118,6 @@ def evenly(total: int, wanted: int) -> frozenset[int]:
 def _split(task: TaskSpec, dataset: DataSet, beside: Path | None) -> tuple[Split | None, list[Finding]]:
     try:
         return make_split(task, dataset, beside), []
-    except DataProblems as error:
-        return None, [found_in(relative(text, dataset.root)) for text in error.problems]
     except DataError as error:
         return None, [Finding("split", relative(str(error), dataset.root))]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medseg.data.agree import relative
 from medseg.data.case import Case, DataSet
 from medseg.data.check.inspect_case import CaseFacts
 from medseg.data.splits import Split
@@ -180,7 +181,7 @@ def _of(dataset: DataSet, path: Path, text: str) -> Finding:
 
 
 def _name(dataset: DataSet, path: Path) -> str:
-    return path.relative_to(dataset.root).as_posix() if path.is_relative_to(dataset.root) else str(path)
+    return relative(path, dataset.root)
 
 
 def _parts(split: Split | None) -> dict[str, str]:

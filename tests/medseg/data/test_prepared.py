@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from medseg.data import DataSet, index_dataset, load_label, prepare
 from medseg.data.geometry import Geometry
-from medseg.data.prepared import ARRAYS, Entry, Prepared, open_prepared, verify
+from medseg.data.prepared import ARRAYS, Entry, Prepared, open_prepared
 from medseg.data.preprocess import label_to_network
 from medseg.errors import DataError
 from medseg.tasks import TASKS
@@ -194,7 +194,7 @@ def test_no_space_left_is_one_line_and_loses_nothing_prepared(lung, tmp_path, mo
     with pytest.raises(DataError, match=r"^cannot write .*: No space left on device$"):
         prepare(larger, lung, tmp_path)
     monkeypatch.undo()
-    verify(prepare(lung.task, lung, tmp_path))
+    open_prepared(prepare(lung.task, lung, tmp_path).path, lung, thorough=True)
     assert [p.name for p in (tmp_path / "prepared").iterdir() if p.is_dir()] == [first.path.name]
     assert prepare(larger, lung, tmp_path).images.shape[2:] == (96, 96)
 
@@ -207,7 +207,7 @@ def test_damaged_arrays_are_made_anew_and_the_log_says_so(lung, tmp_path, name, 
     again = prepare(lung.task, lung, tmp_path)
     assert "prepared data are damaged" in caplog.text
     assert (again.path / name).read_bytes() == whole
-    verify(again)
+    open_prepared(again.path, lung, thorough=True)
 
 
 def test_a_flipped_bit_is_found(lung, tmp_path):
@@ -226,7 +226,7 @@ def test_a_copied_cache_is_used_as_it_is(lung, tmp_path, monkeypatch):
         os.utime(path)
     shutil.copytree(tmp_path / "here", tmp_path / "there", copy_function=shutil.copyfile)
     monkeypatch.setattr("medseg.data.build._build", None)
-    verify(prepare(lung.task, lung, tmp_path / "there"))
+    open_prepared(prepare(lung.task, lung, tmp_path / "there").path, lung, thorough=True)
 
 
 def test_progress_counts_cases(lung, tmp_path):
@@ -259,3 +259,13 @@ def test_some_slices_come_back_as_all_of_them_do(cardiac, cache):
     np.testing.assert_array_equal(np.concatenate(pieces, axis=1), whole)
     with pytest.raises(ValueError, match="must have shape"):
         prepared.to_native(case.id, random[:, :, :5], first=0)
+
+
+def test_a_flipped_bit_that_kept_its_time_is_found_by_a_thorough_look(lung, tmp_path):
+    prepared = prepare(lung.task, lung, tmp_path)
+    path = prepared.path / "references.npy"
+    whole, stamp = path.read_bytes(), path.stat().st_mtime_ns
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(path, ns=(stamp, stamp))
+    assert prepare(lung.task, lung, tmp_path).references[-1] == whole[-1] ^ 1
+    assert prepare(lung.task, lung, tmp_path, thorough=True).references[-1] == whole[-1]
