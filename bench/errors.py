@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
-    1: "some trials failed; their rows say why",
+    1: "some trials or checks failed; their rows say why",
     2: "wrong command line or suite",
     3: "data missing or unreadable",
     4: "results missing, unreadable or locked",

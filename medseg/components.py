@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +18,7 @@ CONSTRUCTION_ERRORS = (
     AttributeError,
     ImportError,
     LookupError,
+    OSError,
     RuntimeError,
     TypeError,
     ValueError,
@@ -61,6 +63,7 @@ def component_keywords(
     options: Mapping[str, Any],
     required: Mapping[str, Any],
     offered: Mapping[str, Any],
+    presets: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Returns the keywords that a component is called with.
 
@@ -70,12 +73,14 @@ def component_keywords(
         options: What the user wrote.
         required: Keywords that are always passed.
         offered: Keywords that are passed when the signature names them.
+        presets: Options that, where the signature names them and the user does not, have these values. Of no
+            effect beside a `Config`, which has its own defaults.
 
     Raises:
         ConfigError: If an option is unknown, invalid, missing, or not the user's to set.
     """
     config = config_type(target)
-    named, anything = _parameters(target)
+    named, anything = parameters_of(target)
     context = {**required, **{key: value for key, value in offered.items() if key in named}}
     if config is not None:
         return {**context, "config": read_options(kind, config, options)}
@@ -85,14 +90,21 @@ def component_keywords(
             raise ConfigError(f"{kind}.{name}", "is set by the task and cannot be an option")
         if name not in free and not anything:
             raise ConfigError(f"{kind}.{name}", f"unknown option '{name}'{did_you_mean(name, free)}")
+    options = {**{name: value for name, value in presets.items() if name in free}, **options}
     for name in free:
         if named[name].default is inspect.Parameter.empty and name not in options:
             raise ConfigError(f"{kind}.{name}", f"{_name(target)} needs this option")
-    return {**context, **options}
+    # A default that is passed on is not always the same as none: deprecated arguments take effect then.
+    changed = {name: value for name, value in options.items() if not _is_default(named.get(name), value)}
+    return {**context, **changed}
 
 
 def all_options(
-    kind: str, target: Callable[..., Any], options: Mapping[str, Any], context: tuple[str, ...]
+    kind: str,
+    target: Callable[..., Any],
+    options: Mapping[str, Any],
+    context: tuple[str, ...],
+    presets: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Returns the given options completed by the defaults, JSON-ready.
 
@@ -103,7 +115,8 @@ def all_options(
         kind: First part of the dotted path in messages.
         target: Class or function.
         options: What the user wrote.
-        context: Keywords that are not options.
+        context: Keywords that are no options unless the user sets them.
+        presets: Defaults that win over those of the signature; see `component_keywords`.
 
     Raises:
         ConfigError: If an option is unknown or invalid.
@@ -111,11 +124,11 @@ def all_options(
     config = config_type(target)
     if config is not None:
         return read_options(kind, config, options).model_dump(mode="json")
-    named, _ = _parameters(target)
+    named, _ = parameters_of(target)
     defaults = {
-        name: parameter.default
+        name: presets.get(name, parameter.default)
         for name, parameter in named.items()
-        if name not in context and _is_json_scalar(parameter.default)
+        if name not in context and _is_json_scalar(presets.get(name, parameter.default))
     }
     return {**defaults, **options}
 
@@ -126,13 +139,20 @@ def one_line(error: BaseException) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def _parameters(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:
+def parameters_of(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Returns the parameters that a class or function names, and whether it takes any other keyword too."""
     try:
         parameters = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):
         return {}, True
     named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     return named, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _is_default(parameter: inspect.Parameter | None, value: Any) -> bool:
+    if parameter is None or not _is_json_scalar(value):
+        return False
+    return type(value) is type(parameter.default) and bool(value == parameter.default)
 
 
 def _is_json_scalar(value: Any) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-TESTS = {"model": "models/test_conformance.py", "loss": "losses/test_losses.py"}
+TESTS = {"model": "training/test_conformance.py", "loss": "losses/test_losses.py"}
 
 
 def section(title: str) -> str:
@@ -91,7 +91,10 @@ def test_the_model_takes_ten_lines():
 def test_the_config_beside_the_class_is_checked(tmp_path):
     path, name = follow("model", tmp_path)
     configured = python_blocks(section("Add a model"))[2]
-    imports = "from pydantic import Field\nfrom torch import nn\nfrom medseg.config import Config\n"
+    imports = (
+        "from typing import Any, ClassVar\nfrom pydantic import Field\nfrom torch import nn\n"
+        "from medseg.config import Config, search\n"
+    )
     path.write_text(imports + configured, encoding="utf-8")
     python(
         tmp_path,
@@ -102,7 +105,10 @@ def test_the_config_beside_the_class_is_checked(tmp_path):
         f"c = Component(name={name!r}, options={{'width': 0}})\n"
         "try: build_model(c, 1, 4, (32, 32))\n"
         "except ConfigError as error: assert 'model.width: input should be greater' in str(error)\n"
-        "else: raise AssertionError",
+        "else: raise AssertionError\n"
+        f"from medseg.config import search_space; from medseg.models import MODELS; found = MODELS.load({name!r})\n"
+        "assert search_space(found.Config) == {'width': {'low': 8, 'high': 64, 'log': True}}\n"
+        "build_model(Component(name=c.name, options=found.narrow), 1, 4, (32, 32)), found.paper",
     )
 
 

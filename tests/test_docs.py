@@ -42,7 +42,7 @@ def test_the_example_of_the_readme_is_read(tmp_path):
     assert suite.tune.budget.trials == 20
 
 
-@pytest.mark.parametrize("name", ["quick", "real-mini"])
+@pytest.mark.parametrize("name", ["quick", "real-mini", "full"])
 def test_shipped_suites_are_read(name):
     path = Path(__file__).parents[1] / "suites" / f"{name}.yaml"
     assert parse_suite(path.read_text(), path).suite.suite == name

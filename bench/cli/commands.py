@@ -117,17 +117,6 @@ def leaderboard_command(
     return 0
 
 
-def list_command(kind: str) -> int:
-    """Prints the names of one registry."""
-    from importlib import import_module
-
-    registry = getattr(import_module(f"medseg.{kind}"), kind.upper())
-    console = Console(soft_wrap=True)
-    for name in registry.names():
-        console.print(f"{name}  [dim]{registry.path(name)}[/dim]", highlight=False)
-    return 0
-
-
 def _say(summary: "Summary", results: Path, suite: Path, console: Console) -> None:
     say = console.print
     if summary.idle:

@@ -59,7 +59,7 @@ def find_tasks(suite: Path | None, roots: Mapping[str, Path]) -> Tasks:
         SuiteError: If the suite is not valid, or a root is for a data set that no task has.
     """
     if suite is None:
-        _check_roots(roots, [TASKS.load(name) for name in TASKS.names()] if roots else [])
+        _check_roots(roots, list(TASKS.loadable().values()) if roots else [])
         return Tasks(None, roots)
     from bench.suite import load_suite
     from bench.suite.resolve import task_spec

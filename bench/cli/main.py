@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
+from bench.cli.components import check, show
 from bench.cli.data import data
-from bench.cli.options import data_option
+from bench.cli.options import data_option, json_option
 from bench.errors import EXIT_CODES, BenchError
 
 KINDS = ("models", "losses", "tasks", "metrics")
@@ -102,14 +103,16 @@ def leaderboard(
 
 @cli.command("list")
 @click.argument("kind", type=click.Choice(KINDS))
-def list_(kind: str) -> None:
-    """List the names that a suite can use."""
-    from bench.cli.commands import list_command
+@json_option
+def list_(kind: str, as_json: bool) -> None:
+    """List the names that a suite can use, what they are, and which package brings them."""
+    from bench.cli.component_commands import list_command
 
-    sys.exit(list_command(kind))
+    sys.exit(list_command(kind, as_json))
 
 
-cli.add_command(data)
+for group in (check, data, show):
+    cli.add_command(group)
 
 
 def main() -> None:

@@ -1,6 +1,11 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how what is typed there is read."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import click
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 data_option = click.option(
     "--data",
@@ -9,3 +14,67 @@ data_option = click.option(
     metavar="NAME=PATH",
     help="Where a data set lies, e.g. acdc=/data/ACDC. Wins over the suite's data: block and MEDSEG_DATA.",
 )
+
+option_option = click.option(
+    "--option",
+    "-o",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option, its value as in YAML, e.g. features=[8,16,32]. May be repeated; a.b=1 reaches into a mapping.",
+)
+channels_option = click.option(
+    "--channels", type=click.IntRange(min=1), default=1, show_default=True, help="Channels of the images."
+)
+classes_option = click.option(
+    "--classes",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Channels of the logits: one per class with background; 1 for a single foreground label.",
+)
+narrow_option = click.option(
+    "--narrow", is_flag=True, help="Start from the options that make the model tiny, if it has such."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+def size_option(default: str) -> Callable[[F], F]:
+    """Returns the option `--size`."""
+    return click.option(
+        "--size",
+        callback=_read_size,
+        default=default,
+        show_default=True,
+        metavar="ROWS[xCOLUMNS]",
+        help="Size of the images in pixels.",
+    )
+
+
+def _read_size(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, int]:
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
+        raise click.BadParameter(f"expected pixels as 64 or as ROWSxCOLUMNS, e.g. 64x96, got {text!r}")
+    return int(sides[0]), int(sides[-1])
+
+
+def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
+    """Reads KEY=VALUE pairs, values as in a suite.
+
+    Raises:
+        SuiteError: If a pair has no key, or its value is not YAML.
+    """
+    from bench.errors import SuiteError
+    from bench.plan.parameter import put
+    from bench.suite.document import parse_document
+
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, text = pair.partition("=")
+        if not (key and sign and all(key.split("."))):
+            raise SuiteError([(None, f"--option {pair}: expected KEY=VALUE, e.g. features=[8,16,32]")])
+        document = parse_document(f"value: {text}", f"--option {key}")
+        if document.problems:
+            raise SuiteError(document.problems)
+        put(options, key, document.tree["value"])
+    return options

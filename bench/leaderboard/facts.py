@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bench.stats.aggregate import Worst
-from medseg.errors import UnknownNameError
+from medseg.errors import RegistryError, UnknownNameError
 from medseg.metrics import METRICS
 from medseg.metrics.spec import MetricSpec
 
@@ -51,7 +51,7 @@ def metric_facts(name: str, unit: str) -> MetricFacts:
     title, higher, worst = name, not unit, "diagonal" if unit else "zero"
     try:
         spec: MetricSpec = METRICS.load(name)
-    except UnknownNameError:
+    except (UnknownNameError, RegistryError):
         pass
     else:
         title, higher, worst = spec.title, spec.higher_is_better, spec.worst

@@ -1,8 +1,8 @@
 """Which models and losses a suite needs built, and what their answers mean."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from bench.suite.schema import LossEntry, ModelEntry, Suite
 from medseg.tasks import TaskSpec
 
 Kind = Literal["model", "loss"]
+Sizes = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class _Question:
     request: Request
     # Path of the drawn option in the suite; none for the component as written.
     drawn: YamlPath | None = None
+    # Model that a loss is tried with; none for a loss by itself.
+    partner: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ def check_components(
     suite: Suite, tasks: Mapping[int, TaskSpec], cache_dir: Path
 ) -> tuple[Components, list[Finding]]:
     """Builds every model and loss for every task, also at the ends of the ranges of its options.
+
+    Losses are tried once more with each model that trains on several levels of logits.
 
     Args:
         suite: The suite.
@@ -67,6 +72,10 @@ def check_components(
         elif answers[name].ok:
             # Where the component as written does not fit, its variants say the same again.
             found += _wrong(question, answer)
+    pairs = list(_pairs(questions, replies))
+    replies |= probe([pair.request for pair in pairs], cache_dir)
+    for pair in pairs:
+        found += _wrong(pair, replies[pair.request.key])
     for task in tasks.values():
         found += _defaults(suite, task, answers)
     return Components(answers), list(dict.fromkeys(found))
@@ -82,6 +91,20 @@ def _questions(suite: Suite, task: TaskSpec) -> Iterator[_Question]:
                 put(changed, name.removeprefix(f"{kind}."), value)
                 drawn = (*placed.path, *step)
                 yield _Question(kind, entry, task, section, _request(kind, entry, changed, task), drawn)
+
+
+def _pairs(questions: Sequence[_Question], replies: Mapping[str, Answer]) -> Iterator[_Question]:
+    """Yields each loss that fits by itself with each form of deep supervision that a model on its task has."""
+    fitting = [question for question in questions if replies[question.request.key].ok]
+    forms: dict[tuple[str, Sizes], str] = {}
+    for model in fitting:
+        levels = replies[model.request.key].levels
+        if model.kind == "model" and len(levels) > 1:
+            forms.setdefault((model.task.name, levels), model.entry.title)
+    for loss in fitting:
+        for (task, levels), title in forms.items():
+            if loss.kind == "loss" and loss.task.name == task:
+                yield replace(loss, request=replace(loss.request, levels=levels), partner=title)
 
 
 def _entries(suite: Suite) -> Iterator[tuple[Kind, YamlPath, LossEntry]]:
@@ -119,7 +142,8 @@ def _wrong(question: _Question, answer: Answer) -> Iterator[Finding]:
     for problem in answer.problems:
         steps = tuple(problem.where.split(".")[1:])
         place = question.drawn or (*question.section, *(("options", *steps) if steps else ()))
-        subject = f"{question.entry.title} on {question.task.name}"
+        partner = f" with the deep supervision of {question.partner}" if question.partner else ""
+        subject = f"{question.entry.title}{partner} on {question.task.name}"
         where = problem.where if steps else ""
         yield Finding(place, f"{subject}: {where + ': ' if where else ''}{problem.message}")
 

@@ -5,14 +5,26 @@ import json
 import math
 from collections.abc import Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import medseg
 from bench.plan.parameter import Parameter
+from bench.plan.source import external_source
 from medseg.tasks import TaskSpec
 from medseg.training.config import TrialSpec
+
+__all__ = [
+    "canonical_json",
+    "code_fingerprint",
+    "digest",
+    "external_source",
+    "setting_id",
+    "study_id",
+    "task_identity",
+    "tree_fingerprint",
+    "trial_id",
+]
 
 ID_DIGITS = 16
 _EXACT_INTEGERS = 2**53
@@ -57,7 +69,7 @@ def trial_id(spec: TrialSpec, data_fingerprint: str, split_hash: str, study: str
         study: Id of the study that the trial belongs to: one that two studies shared would be counted in one
             of them only. Empty for a trial on its own.
     """
-    identity = spec.model_dump(mode="json", exclude={"task"})
+    identity = _by_content(spec.model_dump(mode="json", exclude={"task"}))
     return digest(["trial", study, task_identity(spec.task), data_fingerprint, split_hash, identity])
 
 
@@ -87,26 +99,16 @@ def study_id(
     """
     dimensions = [parameter.to_json() for parameter in space]
     return digest(
-        ["study", task_identity(task), data_fingerprint, split_hash, dict(base), dimensions, search]
+        [
+            "study",
+            task_identity(task),
+            data_fingerprint,
+            split_hash,
+            _by_content(dict(base)),
+            dimensions,
+            search,
+        ]
     )
-
-
-def external_source(path: str) -> str | None:
-    """Returns the SHA-256 of the file that defines a component from outside `medseg`; none for our own.
-
-    Args:
-        path: ``module:Attribute``. Our own sources are in `code_fingerprint`.
-    """
-    module = path.partition(":")[0]
-    if module.split(".")[0] == "medseg":
-        return None
-    try:
-        found = find_spec(module)
-    except (ImportError, ValueError):
-        return None
-    if found is None or found.origin is None or not Path(found.origin).is_file():
-        return None
-    return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()
 
 
 @cache
@@ -123,6 +125,13 @@ def tree_fingerprint(root: Path) -> str:
         total.update(f"{name}\0{len(content)}\0".encode())
         total.update(content)
     return total.hexdigest()
+
+
+def _by_content(value: Any) -> Any:
+    """Leaves out the name of a file whose SHA-256 stands beside it, as in `pretrained`, `pretrained_sha256`."""
+    if isinstance(value, Mapping):
+        return {key: _by_content(item) for key, item in value.items() if not value.get(f"{key}_sha256")}
+    return [_by_content(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _canonical(value: Any) -> Any:

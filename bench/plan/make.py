@@ -21,6 +21,7 @@ from medseg.config import Component
 from medseg.data import index_dataset, make_split, resolve_root
 from medseg.errors import DataError, did_you_mean
 from medseg.losses import LOSSES
+from medseg.metrics import METRICS
 from medseg.models import MODELS
 from medseg.tasks import TASKS, TaskSpec
 
@@ -71,7 +72,7 @@ def make_plan(
 
 
 def _unknown_roots(tasks: Sequence[TaskSpec], roots: Mapping[str, Path]) -> Iterator[str]:
-    known = {task.dataset for task in tasks} | {TASKS.load(name).dataset for name in TASKS.names()}
+    known = {task.dataset for task in tasks} | {task.dataset for task in TASKS.loadable().values()}
     for name in roots:
         if name not in known:
             yield f"--data {name}: unknown data set{did_you_mean(name, sorted(known))}"
@@ -168,7 +169,7 @@ def _study(
         "models": [[m.component.model_dump(), m.train.model_dump()] for m in some_models],
         "losses": [loss.component.model_dump() for loss in some_losses],
     }
-    sources = _external_sources(some_models, some_losses)
+    sources = _external_sources(task, some_models, some_losses)
     if sources:
         base["sources"] = sources
     seed, fold = (tune.seed, tune.fold) if tune else (0, 0)
@@ -192,10 +193,11 @@ def _study(
     )
 
 
-def _external_sources(models: Sequence[Choice], losses: Sequence[Choice]) -> list[str]:
+def _external_sources(task: TaskSpec, models: Sequence[Choice], losses: Sequence[Choice]) -> list[str]:
     """Hashes of components from elsewhere: another version of one makes another study."""
     paths = [MODELS.path(model.component.name) for model in models]
     paths += [LOSSES.path(loss.component.name) for loss in losses]
+    paths += [METRICS.path(name) for name in sorted(task.metrics)]
     return [source for path in paths if (source := external_source(path))]
 
 

@@ -34,6 +34,8 @@ class Request:
         in_channels: Channels of the images.
         out_channels: Channels of the logits.
         image_size: Rows and columns.
+        levels: Of a loss: sizes of the logits of a model with deep supervision, full resolution first; none: logits
+            of the image's size only.
     """
 
     kind: Literal["model", "loss"]
@@ -42,10 +44,11 @@ class Request:
     in_channels: int
     out_channels: int
     image_size: tuple[int, int]
+    levels: tuple[tuple[int, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns the request as the subprocess reads it."""
-        return {**vars(self), "image_size": list(self.image_size)}
+        return {**vars(self), "image_size": list(self.image_size), "levels": [*map(list, self.levels)]}
 
     @property
     def key(self) -> str:
@@ -67,12 +70,14 @@ class Answer(Config):
         ok: Nothing is wrong.
         options: The options with the defaults filled in.
         parameters: Number of trainable parameters.
+        levels: Of a model: rows and columns of its logits in training; several with deep supervision.
         problems: What is wrong.
     """
 
     ok: bool
     options: dict[str, Any]
     parameters: int
+    levels: tuple[tuple[int, int], ...] = ()
     problems: tuple[Problem, ...]
 
 
@@ -80,7 +85,8 @@ def probe(requests: Iterable[Request], cache_dir: Path) -> dict[str, Answer]:
     """Builds every component once and says how it went.
 
     Answers about components of `medseg` are kept on disk, by the code of `medseg` and the version of torch, so that
-    asking again starts no subprocess. Components from elsewhere are asked about each time.
+    asking again starts no subprocess. Components from elsewhere are asked about each time, and so are those that read
+    a file of weights.
 
     Args:
         requests: The questions; equal ones are asked once.
@@ -161,6 +167,8 @@ def _cache_file(request: Request, cache_dir: Path) -> Path | None:
     registry = MODELS if request.kind == "model" else LOSSES
     try:
         if request.name not in registry.names() or not registry.path(request.name).startswith("medseg."):
+            return None
+        if request.options.get("pretrained") is not None:
             return None
         torch = version("torch")
     except (UnknownNameError, PackageNotFoundError):

@@ -52,6 +52,9 @@ class TrialRunner(Trainable):  # type: ignore[misc]
         except StopIteration as end:
             return self._finish(end.value)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a trial raises becomes a row
+            # Ray ends a worker so, on SIGTERM: the trial is not at fault, and goes on from its checkpoint.
+            if hasattr(error, "ray_terminate_msg"):
+                raise
             status, detail = classify(error)
             if status == "crashed":
                 detail += f" (traceback: {self._keep_traceback()})"

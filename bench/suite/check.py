@@ -67,7 +67,10 @@ def _names(suite: Suite) -> Iterator[Finding]:
 
 def _unknown(registry: Registry, name: str, path: YamlPath) -> Iterator[Finding]:
     try:
-        registry.path(name)
+        target = registry.path(name)
+        if registry is METRICS and not target.startswith("medseg."):
+            # Models and losses are imported in a process of their own, and tasks by `resolve`.
+            registry.load(name)
     except (UnknownNameError, RegistryError) as error:
         hint = "; a task of your own needs format, labels and image_size" if registry is TASKS else ""
         yield Finding(path, f"{error}{hint}")

@@ -12,11 +12,18 @@ LOSSES = Registry(
     "loss",
     {
         "bce": "medseg.losses.cross_entropy:BCELoss",
+        "boundary": "medseg.losses.boundary:BoundaryLoss",
         "bce_dice": "medseg.losses.compound:BCEDiceLoss",
         "ce": "medseg.losses.cross_entropy:CELoss",
         "ce_dice": "medseg.losses.compound:CEDiceLoss",
         "dice": "medseg.losses.dice:DiceLoss",
+        "dice_focal": "medseg.losses.compound:DiceFocalLoss",
         "focal": "medseg.losses.focal:FocalLoss",
+        "focal_tversky": "medseg.losses.tversky:FocalTverskyLoss",
+        "generalised_dice": "medseg.losses.dice:GeneralisedDiceLoss",
+        "lovasz": "medseg.losses.lovasz:LovaszLoss",
+        "topk_ce": "medseg.losses.cross_entropy:TopKCELoss",
+        "tversky": "medseg.losses.tversky:TverskyLoss",
     },
     "medseg.losses",
 )

@@ -1,7 +1,8 @@
-"""What every loss has in common: input checks, float32, class weights, probabilities."""
+"""What every loss has in common: input checks, float32, ignored pixels, levels, class weights, probabilities."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from math import isfinite
 from typing import Any, ClassVar, Literal
 
@@ -9,8 +10,9 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from medseg.config import Config
+from medseg.config import Config, search
 from medseg.errors import ConfigError
+from medseg.losses.levels import level_weights, resize_nearest
 
 
 class LossConfig(Config):
@@ -20,6 +22,10 @@ class LossConfig(Config):
         None,
         description="Weight per class, background first (two for one foreground label); 'balanced': inverse "
         "to the classes' frequencies in the training data, 1 on a perfectly balanced set; none: all 1.",
+        json_schema_extra=search(choices=[None, "balanced"]),
+    )
+    ignore_label: int | None = Field(
+        None, ge=0, le=255, description="Class index of pixels that do not count, e.g. 255; none: all count."
     )
 
     @field_validator("weights", mode="before")
@@ -43,6 +49,9 @@ class SegmentationLoss(nn.Module, ABC):
     Everything is computed from logits and in float32 (float64 stays float64), also under autocast. With one
     channel the logit is the foreground's, and classes are 0 and 1.
 
+    Subclasses write `compute`, and declare where they differ: `activation`; `bounded`, that the loss is never
+    negative and 0 for a right answer; `local`, that it does not depend on where pixels lie.
+
     Args:
         out_channels: Channels C of the logits: 1 for one foreground label, else one per class.
         config: Options.
@@ -54,7 +63,11 @@ class SegmentationLoss(nn.Module, ABC):
     """
 
     Config: ClassVar[type[LossConfig]] = LossConfig
+    paper: ClassVar[str] = ""
     activation: ClassVar[Literal["softmax", "sigmoid"]] = "softmax"
+    bounded: ClassVar[bool] = True
+    local: ClassVar[bool] = True
+    config: LossConfig
     weights: Tensor | None
 
     def __init__(
@@ -63,34 +76,53 @@ class SegmentationLoss(nn.Module, ABC):
         super().__init__()
         self.out_channels = out_channels
         self.classes = max(out_channels, 2)
+        self.config = config
+        self.ignore_label = config.ignore_label
         self._unbalanced = config.weights == "balanced" and class_frequencies is None
         weights = _resolve_weights(config, self.classes, class_frequencies)
         tensor = None if weights is None else torch.tensor(weights, dtype=torch.float32)
         self.register_buffer("weights", tensor, persistent=False)
 
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+    def forward(self, logits: Tensor | Sequence[Tensor], target: Tensor) -> Tensor:
         """Computes the loss.
 
         Args:
-            logits: Float (B, C, H, W), any real numbers.
-            target: Class indices (B, H, W), int64.
+            logits: Float (B, C, H, W), any real numbers; or several of them, full resolution first, each next
+                one at most as large (deep supervision). The target is then brought to each level's size by
+                nearest neighbour, and levels count in proportion to their sides: 1, 1/2, 1/4, ... over their
+                sum for halved sides, as in nnU-Net; see `level_weights`.
+            target: Class indices (B, H, W), int64; `ignore_label` where a pixel does not count.
 
         Returns:
-            Scalar, float32 (float64 for float64 logits).
+            Scalar, float32 (float64 for float64 logits); 0 where no pixel counts.
 
         Raises:
             ValueError: If a shape or type is wrong, or a class index is out of range (checked on the CPU
                 only, since a GPU would have to wait).
             ConfigError: If ``weights: balanced`` has been given no frequencies.
         """
-        self._check(logits, target)
-        with torch.autocast(logits.device.type, enabled=False):
-            precise = logits if logits.dtype == torch.float64 else logits.float()
-            return self.compute(precise, target)
+        levels = [logits] if isinstance(logits, Tensor) else list(logits)
+        self._check(levels, target)
+        counted, valid = self._separate(target)
+        with torch.autocast(target.device.type, enabled=False):
+            values = [self._level(level, counted, valid) for level in levels]
+            if len(values) == 1:
+                return values[0]
+            sizes = [level.shape[2:] for level in levels]
+            return torch.stack([w * v for w, v in zip(level_weights(sizes), values, strict=True)]).sum()
 
     @abstractmethod
-    def compute(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Computes the loss of checked inputs; logits are float32 or float64."""
+    def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
+        """Computes the loss of checked inputs.
+
+        Args:
+            logits: Float32 or float64 (B, C, H, W).
+            target: Class indices (B, H, W), int64; 0 where a pixel does not count.
+            valid: Bool (B, H, W), whether a pixel counts; none where all do.
+
+        Returns:
+            Scalar of the logits' type; 0 with a gradient of 0 where no pixel counts.
+        """
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Turns logits into probabilities, float32 of the same shape (B, C, H, W).
@@ -101,56 +133,56 @@ class SegmentationLoss(nn.Module, ABC):
             return torch.sigmoid(logits.float())
         return torch.softmax(logits.float(), dim=1)
 
-    def _check(self, logits: Tensor, target: Tensor) -> None:
-        fits = logits.ndim == 4 and logits.shape[1] == self.out_channels
-        if not fits or target.shape != (logits.shape[0], *logits.shape[2:]):
+    def _level(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
+        precise = logits if logits.dtype == torch.float64 else logits.float()
+        if logits.shape[2:] == target.shape[1:]:
+            return self.compute(precise, target, valid)
+        height, width = logits.shape[2:]
+        smaller = None if valid is None else resize_nearest(valid, height, width)
+        return self.compute(precise, resize_nearest(target, height, width), smaller)
+
+    def _separate(self, target: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns the target with 0 at ignored pixels, and which pixels count."""
+        if self.ignore_label is None:
+            self._check_range(target)
+            return target, None
+        ignored = target == self.ignore_label
+        counted = target.masked_fill(ignored, 0)
+        self._check_range(counted)
+        return counted, ~ignored
+
+    def _check(self, levels: Sequence[Tensor], target: Tensor) -> None:
+        if not levels:
+            raise ValueError("loss needs logits of at least one level, got an empty list")
+        first = levels[0]
+        fits = first.ndim == 4 and first.shape[1] == self.out_channels
+        if not fits or target.shape != (first.shape[0], *first.shape[2:]):
             raise ValueError(
                 f"loss needs logits (B, {self.out_channels}, H, W) and target (B, H, W), "
-                f"got {tuple(logits.shape)} and {tuple(target.shape)}"
+                f"got {tuple(first.shape)} and {tuple(target.shape)}"
             )
-        if not logits.is_floating_point() or target.dtype != torch.int64:
-            raise ValueError(
-                f"loss needs float logits and an int64 target, got {logits.dtype} and {target.dtype}"
-            )
-        if target.device.type == "cpu" and target.numel():
-            low, high = (int(v) for v in torch.aminmax(target))
-            if low < 0 or high >= self.classes:
-                raise ValueError(f"loss needs class indices 0..{self.classes - 1}, got {low}..{high}")
+        for number, (above, level) in enumerate(pairwise(levels), start=2):
+            same = level.ndim == 4 and level.shape[:2] == first.shape[:2]
+            if not same or not all(0 < s <= a for s, a in zip(level.shape[2:], above.shape[2:], strict=True)):
+                raise ValueError(
+                    f"loss needs logits {tuple(above.shape)} or smaller images at level {number}, "
+                    f"got {tuple(level.shape)}"
+                )
+        for level in levels:
+            if not level.is_floating_point() or target.dtype != torch.int64:
+                raise ValueError(
+                    f"loss needs float logits and an int64 target, got {level.dtype} and {target.dtype}"
+                )
         if self._unbalanced:
             raise ConfigError("loss.weights", "'balanced' needs the class frequencies of the training data")
 
-
-def one_hot(target: Tensor, like: Tensor) -> Tensor:
-    """Returns class indices (B, H, W) as 0/1 of shape and dtype of `like` (B, C, H, W).
-
-    With one channel that channel is class 1.
-    """
-    if like.shape[1] == 1:
-        return target.unsqueeze(1).to(like.dtype)
-    return torch.zeros_like(like).scatter_(1, target.unsqueeze(1), 1)
-
-
-def weighted_mean(per_pixel: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
-    """Averages a value per pixel (B, H, W), each pixel counting as much as its class's weight.
-
-    0 where all pixels have weight 0.
-    """
-    if weights is None:
-        return per_pixel.mean()
-    each = weights.to(per_pixel.dtype)[target]
-    return (each * per_pixel).sum() / _not_zero(each.sum())
-
-
-def weighted_mean_of_classes(per_class: Tensor, weights: Tensor | None) -> Tensor:
-    """Averages values (..., C) over everything, each class counting as much as its weight."""
-    if weights is None:
-        return per_class.mean()
-    each = weights.to(per_class.dtype)
-    return ((per_class * each).sum(dim=-1) / _not_zero(each.sum())).mean()
-
-
-def _not_zero(total: Tensor) -> Tensor:
-    return total.clamp_min(torch.finfo(total.dtype).tiny)
+    def _check_range(self, target: Tensor) -> None:
+        if target.device.type != "cpu" or not target.numel():
+            return
+        low, high = (int(v) for v in torch.aminmax(target))
+        if low < 0 or high >= self.classes:
+            ignored = "" if self.ignore_label is None else f", or {self.ignore_label} where ignored"
+            raise ValueError(f"loss needs class indices 0..{self.classes - 1}{ignored}, got {low}..{high}")
 
 
 def _resolve_weights(

@@ -24,8 +24,8 @@ def build_loss(
     A loss is a class. With a `Config` beside it (an attribute that subclasses `medseg.config.Config`) it is
     called as ``cls(out_channels=, config=Config(**options))``; without one as ``cls(**options)``, and with
     `out_channels` where the signature names it. `class_frequencies` is passed where the signature names it.
-    Any `nn.Module` of (logits, target) will do, e.g. ``torch.nn:CrossEntropyLoss``; it is wrapped, and keeps
-    its `probabilities` if it has them.
+    Any `nn.Module` of (logits, target) will do, e.g. ``torch.nn:CrossEntropyLoss``; it is wrapped, keeps its
+    `probabilities` if it has them, and gets deep supervision.
 
     Args:
         component: Registered name or ``module:Class``, and its options.
@@ -34,7 +34,7 @@ def build_loss(
             ``weights: balanced`` needs it before the first evaluation.
 
     Returns:
-        A module: ``forward(logits (B, C, H, W), target (B, H, W) int64)`` gives a scalar,
+        A module: ``forward(logits (B, C, H, W) or a list of them, target (B, H, W) int64)`` gives a scalar,
         ``probabilities(logits)`` float32 of the logits' shape.
 
     Raises:
@@ -73,15 +73,29 @@ def resolve_options(component: Component) -> dict[str, Any]:
 
 
 class _Adapted(SegmentationLoss):
-    """Anyone's loss of (logits, class indices), with our checks and precision."""
+    """Anyone's loss of (logits, class indices), with our checks, levels and precision.
+
+    It gets the target as it came: whether it ignores a label, as torch's by `ignore_index`, is its business.
+    MONAI's losses, which want a channel axis, get it as (B, 1, H, W).
+    """
+
+    bounded = False
+    local = False
 
     def __init__(self, loss: nn.Module, out_channels: int):
         super().__init__(out_channels, LossConfig())
         self.loss = loss
+        own = getattr(loss, "ignore_index", None)
+        self.ignore_label = own if isinstance(own, int) else None
+        self._channel_axis = type(loss).__module__.partition(".")[0] == "monai"
 
-    def compute(self, logits: Tensor, target: Tensor) -> Tensor:
-        value: Tensor = self.loss(logits, target)
+    def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
+        value: Tensor = self.loss(logits, target.unsqueeze(1) if self._channel_axis else target)
         return value
+
+    def _separate(self, target: Tensor) -> tuple[Tensor, Tensor | None]:
+        super()._separate(target)  # For its check of the range.
+        return target, None
 
     def probabilities(self, logits: Tensor) -> Tensor:
         own: Callable[[Tensor], Tensor] = getattr(self.loss, "probabilities", super().probabilities)

@@ -1,22 +1,38 @@
-"""Soft Dice."""
+"""Soft Dice, and generalised Dice."""
 
-from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from medseg.losses.base import LossConfig, SegmentationLoss, one_hot, weighted_mean_of_classes
+from medseg.config import search
+from medseg.losses.base import LossConfig, SegmentationLoss
+from medseg.losses.reduce import RegionSums, mean_of_classes, mean_of_images
+from medseg.losses.soft import soft_sums
 
 
-class DiceConfig(LossConfig):
-    """Options of soft Dice."""
+class OverlapConfig(LossConfig):
+    """Options of losses that compare areas."""
 
-    batch: bool = Field(True, description="One Dice over the whole batch; false: one per image, averaged.")
+    batch: bool = Field(
+        True,
+        description="One value over the whole batch; false: one per image, averaged.",
+        json_schema_extra=search(choices=[True, False]),
+    )
     include_background: bool = Field(False, description="Count class 0 too; one channel has no class 0.")
-    squared: bool = Field(False, description="Squares in the denominator, as in the V-Net paper.")
     smooth: float = Field(
         1e-5, gt=0, allow_inf_nan=False, description="Added above and below, so that empty on empty is 1."
+    )
+
+
+class DiceConfig(OverlapConfig):
+    """Options of soft Dice."""
+
+    squared: bool = Field(
+        False,
+        description="Squares in the denominator, as in the V-Net paper.",
+        json_schema_extra=search(choices=[False, True]),
     )
 
 
@@ -30,38 +46,116 @@ class DiceLoss(SegmentationLoss):
     (squared, per image); over the batch and without squares as nnU-Net's 2D setting, Isensee et al. 2021.
     """
 
+    paper = "Milletari, Navab, Ahmadi 2016, V-Net, https://arxiv.org/abs/1606.04797"
     Config = DiceConfig
+    config: DiceConfig
 
-    def __init__(
-        self, out_channels: int, config: DiceConfig, class_frequencies: Sequence[float] | None = None
-    ):
-        super().__init__(out_channels, config, class_frequencies)
-        self.config = config
-
-    def compute(self, logits: Tensor, target: Tensor) -> Tensor:
-        """See `SegmentationLoss.forward`."""
-        one_channel = logits.shape[1] == 1
-        probabilities = torch.sigmoid(logits) if one_channel else torch.softmax(logits, dim=1)
-        return soft_dice(probabilities, target, self.weights, self.config)
+    def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
+        """See `SegmentationLoss.compute`."""
+        sums = soft_sums(logits, target, valid, self.config.squared)
+        return soft_dice(sums, valid, self.weights, self.config)
 
 
-def soft_dice(probabilities: Tensor, target: Tensor, weights: Tensor | None, config: DiceConfig) -> Tensor:
+class GeneralisedDiceConfig(OverlapConfig):
+    """Options of generalised Dice."""
+
+    batch: bool = Field(
+        False,
+        description="One value over the whole batch; false: one per image, averaged.",
+        json_schema_extra=search(choices=[False, True]),
+    )
+    include_background: bool = Field(
+        True, description="Count class 0 too; with one channel that is the rest of the image."
+    )
+    weighting: Literal["square", "simple", "uniform"] = Field(
+        "square",
+        description="A class of volume V weighs 1/V^2, 1/V, or as much as any other.",
+        json_schema_extra=search(choices=["square", "simple", "uniform"]),
+    )
+
+
+class GeneralisedDiceLoss(SegmentationLoss):
+    """Generalised Dice loss: one Dice over all classes, small classes weigh as much as large ones.
+
+    ``L = 1 - (2 sum_c v_c sum_i p_ic g_ic + s) / (sum_c v_c sum_i (p_ic + g_ic) + s)`` with one-hot g,
+    v_c = (V_min / V_c)^2, the reference volume V_c = sum_i g_ic and V_min the smallest that is not 0: the
+    paper's 1/V_c^2 up to a common factor, which leaves the smoothing s at the scale of a pixel. An absent class
+    weighs as much as the smallest present one, as in MONAI. `weights` multiply v_c. One channel is taken as
+    two classes, the rest being background. Sudre et al. 2017, "Generalised Dice overlap as a deep learning loss
+    function for highly unbalanced segmentations", https://arxiv.org/abs/1707.03237.
+    """
+
+    paper = "Sudre et al. 2017, Generalised Dice overlap, https://arxiv.org/abs/1707.03237"
+    Config = GeneralisedDiceConfig
+    config: GeneralisedDiceConfig
+
+    def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
+        """See `SegmentationLoss.compute`."""
+        sums = soft_sums(logits, target, valid)
+        return generalised_dice(sums, target, valid, self.weights, self.config)
+
+
+def overlap_terms(
+    sums: RegionSums, weights: Tensor | None, config: OverlapConfig
+) -> tuple[RegionSums, Tensor | None]:
+    """Returns the sums of the classes and images that a config asks for, and the weights of those classes."""
+    if sums.overlap.shape[1] == 1:
+        weights = None
+    elif not config.include_background:
+        sums, weights = sums.foreground(), None if weights is None else weights[1:]
+    return sums.pooled() if config.batch else sums, weights
+
+
+def soft_dice(sums: RegionSums, valid: Tensor | None, weights: Tensor | None, config: DiceConfig) -> Tensor:
     """Returns the loss of `DiceLoss`.
 
     Args:
-        probabilities: Float (B, C, H, W).
-        target: Class indices (B, H, W).
+        sums: Areas per image and class, `predicted` of squares if the config says so.
+        valid: Bool (B, H, W), which pixels count; none: all.
         weights: One per class, background first, or none.
         config: Options; its `weights` are not read.
     """
-    p, g = probabilities, one_hot(target, probabilities)
-    if p.shape[1] == 1:
-        weights = None
-    elif not config.include_background:
-        p, g = p[:, 1:], g[:, 1:]
-        weights = None if weights is None else weights[1:]
-    pixels = (0, 2, 3) if config.batch else (2, 3)
-    overlap = (p * g).sum(dim=pixels)
-    size = (p.square() if config.squared else p).sum(dim=pixels) + g.sum(dim=pixels)
-    dice = (2 * overlap + config.smooth) / (size + config.smooth)
-    return weighted_mean_of_classes(1 - dice, weights)
+    sums, weights = overlap_terms(sums, weights, config)
+    dice = (2 * sums.overlap + config.smooth) / (sums.predicted + sums.reference + config.smooth)
+    return mean_of_images(mean_of_classes(1 - dice, weights), valid)
+
+
+def generalised_dice(
+    sums: RegionSums,
+    target: Tensor,
+    valid: Tensor | None,
+    weights: Tensor | None,
+    config: GeneralisedDiceConfig,
+) -> Tensor:
+    """Returns the loss of `GeneralisedDiceLoss`.
+
+    Args:
+        sums: Areas per image and class.
+        target: Class indices (B, H, W); its size is read.
+        valid: Bool (B, H, W), which pixels count; none: all.
+        weights: One per class, background first, or none.
+        config: Options; its `weights` are not read.
+    """
+    if sums.overlap.shape[1] == 1 and config.include_background:
+        pixels = target[0].numel() if valid is None else valid.sum(dim=(1, 2)).unsqueeze(1)
+        sums = _with_background(sums, pixels)
+    sums, weights = overlap_terms(sums, weights, config)
+    each = _volume_weights(sums.reference, {"square": 2, "simple": 1, "uniform": 0}[config.weighting])
+    if weights is not None:
+        each = each * weights.to(each.dtype)
+    overlap = (each * sums.overlap).sum(dim=1)
+    size = (each * (sums.predicted + sums.reference)).sum(dim=1)
+    return mean_of_images(1 - (2 * overlap + config.smooth) / (size + config.smooth), valid)
+
+
+def _with_background(sums: RegionSums, pixels: int | Tensor) -> RegionSums:
+    """Returns the sums of background and foreground, (images, 2), from those of the foreground."""
+    overlap, predicted, reference = sums
+    background = RegionSums(pixels - predicted - reference + overlap, pixels - predicted, pixels - reference)
+    return RegionSums(*(torch.cat(pair, dim=1) for pair in zip(background, sums, strict=True)))
+
+
+def _volume_weights(volumes: Tensor, power: int) -> Tensor:
+    present = volumes > 0
+    smallest = torch.where(present, volumes, torch.inf).amin(dim=1, keepdim=True)
+    return torch.where(present, (smallest / volumes).pow(power), 1)

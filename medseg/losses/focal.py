@@ -1,25 +1,31 @@
 """Focal loss."""
 
-from collections.abc import Sequence
-
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
-from medseg.losses.base import LossConfig, SegmentationLoss, weighted_mean
-from medseg.losses.cross_entropy import pixel_cross_entropy
+from medseg.config import search
+from medseg.losses.base import LossConfig, SegmentationLoss
+from medseg.losses.reduce import mean_of_pixels
+from medseg.losses.soft import pixel_cross_entropy
 
 
 class FocalConfig(LossConfig):
     """Options of the focal loss."""
 
-    gamma: float = Field(2.0, ge=0, allow_inf_nan=False, description="0 is cross-entropy.")
+    gamma: float = Field(
+        2.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="0 is cross-entropy.",
+        json_schema_extra=search(0.5, 5.0),
+    )
     alpha: float | None = Field(
         None,
         ge=0,
         le=1,
         description="Factor on foreground, 1 - alpha on background; the paper's 0.25 is for detection.",
+        json_schema_extra=search(choices=[None, 0.25, 0.5, 0.75]),
     )
 
 
@@ -31,28 +37,30 @@ class FocalLoss(SegmentationLoss):
     Lin et al. 2017, "Focal loss for dense object detection", https://arxiv.org/abs/1708.02002, eq. 5.
     """
 
+    paper = "Lin et al. 2017, Focal loss for dense object detection, https://arxiv.org/abs/1708.02002"
     Config = FocalConfig
+    config: FocalConfig
 
-    def __init__(
-        self, out_channels: int, config: FocalConfig, class_frequencies: Sequence[float] | None = None
-    ):
-        super().__init__(out_channels, config, class_frequencies)
-        self.config = config
-
-    def compute(self, logits: Tensor, target: Tensor) -> Tensor:
-        """See `SegmentationLoss.forward`."""
-        # exp(gamma * log(1 - p)) keeps its gradient finite at p = 1, where (1 - p) ** gamma has none.
-        modulation = torch.exp(self.config.gamma * _log_of_rest(logits, target))
-        loss = modulation * pixel_cross_entropy(logits, target)
-        if self.config.alpha is not None:
-            loss = loss * torch.where(target > 0, self.config.alpha, 1 - self.config.alpha)
-        return weighted_mean(loss, target, self.weights)
+    def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
+        """See `SegmentationLoss.compute`."""
+        return focal(pixel_cross_entropy(logits, target), target, valid, self.weights, self.config)
 
 
-def _log_of_rest(logits: Tensor, target: Tensor) -> Tensor:
-    """Returns log(1 - p) of each pixel's class, (B, H, W)."""
-    if logits.shape[1] == 1:
-        return -F.softplus(torch.where(target > 0, logits[:, 0], -logits[:, 0]))
-    own = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, target.unsqueeze(1), True)
-    others = logits.masked_fill(own, float("-inf"))
-    return torch.logsumexp(others, dim=1) - torch.logsumexp(logits, dim=1)
+def focal(
+    cross_entropy: Tensor, target: Tensor, valid: Tensor | None, weights: Tensor | None, config: FocalConfig
+) -> Tensor:
+    """Returns the loss of `FocalLoss`.
+
+    Args:
+        cross_entropy: -log p of each pixel's class, (B, H, W).
+        target: Class indices (B, H, W).
+        valid: Bool (B, H, W), which pixels count; none: all.
+        weights: One per class, background first, or none.
+        config: Options; its `weights` are not read.
+    """
+    # 1 - p, kept above 0, where a power below 1 has no gradient.
+    rest = (-torch.expm1(-cross_entropy)).clamp_min(torch.finfo(cross_entropy.dtype).tiny)
+    loss = rest.pow(config.gamma) * cross_entropy
+    if config.alpha is not None:
+        loss = loss * torch.where(target > 0, config.alpha, 1 - config.alpha)
+    return mean_of_pixels(loss, target, weights, valid)

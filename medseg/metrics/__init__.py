@@ -22,6 +22,7 @@ METRICS = Registry(
         "sensitivity": "medseg.metrics.overlap:SENSITIVITY",
     },
     "medseg.metrics",
+    "medseg.metrics.spec:MetricSpec",
 )
 
 __all__ = [

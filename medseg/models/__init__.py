@@ -10,8 +10,13 @@ if TYPE_CHECKING:
 MODELS = Registry(
     "model",
     {
+        "attention_unet": "medseg.models.attention_unet:AttentionUNet",
+        "nnunet_plain": "medseg.models.nnunet:PlainUNet",
+        "nnunet_resenc": "medseg.models.nnunet:ResidualEncoderUNet",
         "resunet": "medseg.models.resunet:ResUNet",
+        "transunet": "medseg.models.transunet:TransUNet",
         "unet": "medseg.models.unet:UNet",
+        "unetplusplus": "medseg.models.unetplusplus:UNetPlusPlus",
     },
     "medseg.models",
 )

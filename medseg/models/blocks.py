@@ -1,6 +1,7 @@
 """Small parts that several networks share."""
 
 import math
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -21,6 +22,35 @@ def require_divisible(name: str, image: Tensor, divisor: int) -> None:
     height, width = image.shape[-2:]
     if height % divisor or width % divisor:
         raise ModelError(f"{name} needs image sides divisible by {divisor}, got {height} x {width}")
+
+
+def double_convolution(
+    in_channels: int,
+    out_channels: int,
+    *,
+    bias: bool = True,
+    stride: int = 1,
+    padding_mode: Literal["zeros", "reflect"] = "zeros",
+) -> nn.Sequential:
+    """Makes twice (3x3 convolution with padding, batch norm, ReLU).
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of both convolutions.
+        bias: Of both convolutions.
+        stride: Of the first convolution.
+        padding_mode: What lies beyond the border.
+    """
+    layers: list[nn.Module] = []
+    for channels, step in ((in_channels, stride), (out_channels, 1)):
+        layers += [
+            nn.Conv2d(
+                channels, out_channels, 3, stride=step, padding=1, padding_mode=padding_mode, bias=bias
+            ),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
 
 
 def he_normal_(module: nn.Module) -> None:

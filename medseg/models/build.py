@@ -1,19 +1,19 @@
-"""From a component (name and options) to a network, and whether it fits a task."""
+"""From a component (name and options) to a network."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import nn
 
-from medseg.components import CONSTRUCTION_ERRORS, all_options, component_keywords, one_line
+from medseg.components import CONSTRUCTION_ERRORS, one_line
 from medseg.config import Component
 from medseg.errors import ModelError
 from medseg.models import MODELS
+from medseg.models.fit import check_fit
+from medseg.models.foreign import model_keywords, model_options
+from medseg.models.outputs import normalise_outputs
 
-_CONTEXT = ("in_channels", "out_channels", "image_size", "config")
+__all__ = ["build_model", "check_fit", "count_parameters", "resolve_options"]
 
 
 def build_model(
@@ -21,41 +21,38 @@ def build_model(
 ) -> nn.Module:
     """Builds a model with fresh weights, drawn from torch's global generator.
 
-    A model is a class. With a `Config` beside it (an attribute that subclasses `medseg.config.Config`) it is
-    called as ``cls(in_channels=, out_channels=, config=Config(**options))``; without one, as
-    ``cls(in_channels=, out_channels=, **options)``. `image_size` is passed where the signature names it.
+    A model is a class or a function. With a `Config` beside it (an attribute that subclasses
+    `medseg.config.Config`) it is called as ``cls(in_channels=, out_channels=, config=Config(**options))``;
+    without one, as ``cls(in_channels=, out_channels=, **options)`` or with other words for the channels, see
+    `medseg.models.foreign`. The image size is passed where the signature names it.
 
     Args:
-        component: Registered name or ``module:Class``, and its options.
+        component: Registered name, ``module:Class`` or ``library:Class``, and its options.
         in_channels: Channels of the images.
         out_channels: Channels of the logits: 1 for one foreground label, else one per class with background.
         image_size: Rows and columns of the images that the network will see.
 
     Returns:
-        A module that maps float (B, in_channels, H, W) to logits (B, out_channels, H, W).
+        A module that maps float (B, in_channels, H, W) to logits (B, out_channels, H, W), in training mode
+        possibly to a list of logits, full resolution first. Models from elsewhere are made to do so by
+        `medseg.models.outputs`.
 
     Raises:
         UnknownNameError: If the name is not known.
         RegistryError: If the class cannot be imported.
         ConfigError: If an option is unknown or invalid; it names the option and the nearest known one.
-        ModelError: If the class refuses its arguments, or does not make an `nn.Module`.
+        ModelError: If the class refuses its arguments, takes no channels, or does not make an `nn.Module`.
     """
-    target = MODELS.load(component.name)
-    if not callable(target):
-        raise ModelError(f"model {component.name}: needs a class or function, got {type(target).__name__}")
-    keywords = component_keywords(
-        "model",
-        target,
-        component.options,
-        required={"in_channels": in_channels, "out_channels": out_channels},
-        offered={"image_size": (int(image_size[0]), int(image_size[1]))},
-    )
+    target = _target(component)
+    keywords = model_keywords(target, component.options, in_channels, out_channels, image_size)
     try:
         model = target(**keywords)
     except CONSTRUCTION_ERRORS as error:
         raise ModelError(f"model {component.name} cannot be built: {one_line(error)}") from error
     if not isinstance(model, nn.Module):
         raise ModelError(f"model {component.name}: needs to make an nn.Module, got {type(model).__name__}")
+    if type(model).__module__.partition(".")[0] != "medseg":
+        normalise_outputs(model)
     return model
 
 
@@ -66,82 +63,31 @@ def resolve_options(component: Component) -> dict[str, Any]:
         UnknownNameError: If the name is not known.
         RegistryError: If the class cannot be imported.
         ConfigError: If an option is unknown or invalid.
+        ModelError: If it is no class or function, or takes no channels.
     """
-    return all_options("model", MODELS.load(component.name), component.options, _CONTEXT)
+    return model_options(_target(component), component.options)
 
 
-def count_parameters(model: nn.Module) -> int:
-    """Returns the number of trainable parameters; shared tensors count once."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+def count_parameters(model: nn.Module, frozen: bool = False) -> int:
+    """Returns the number of parameters of the network that predicts; shared tensors count once.
 
-
-def check_fit(model: nn.Module, in_channels: int, out_channels: int, image_size: Sequence[int]) -> None:
-    """Checks that a model maps images of a task to its logits; leaves the model as it was.
-
-    The forward pass runs on the meta device, which computes shapes only. A model that cannot do that runs for
-    real with one image.
+    Heads that deep supervision adds for training alone do not count; a model names such parts in `training_only`.
 
     Args:
-        model: The model, on any device.
-        in_channels: Channels of the images.
-        out_channels: Channels that the logits must have.
-        image_size: Rows and columns of the images.
-
-    Raises:
-        ModelError: If the image size or the channels do not fit, or the output is not the contract's.
+        model: The network, on any device.
+        frozen: Count also what training does not change.
     """
-    name = type(model).__name__
-    height, width = int(image_size[0]), int(image_size[1])
-    shape = (2, in_channels, height, width)
-    divisor = getattr(model, "size_divisor", 1)
-    try:
-        with _evaluating(model):
-            output = _trace(model, shape)
-    except ModelError:
-        raise
-    except CONSTRUCTION_ERRORS as error:
-        if isinstance(divisor, int) and (height % divisor or width % divisor):
-            raise ModelError(
-                f"{name} needs image sides divisible by {divisor}, got {height} x {width}"
-            ) from error
-        raise ModelError(
-            f"{name} cannot take {in_channels} x {height} x {width} images: {one_line(error)}"
-        ) from error
-    expected = (2, out_channels, height, width)
-    if not isinstance(output, Tensor):
-        raise ModelError(f"{name} must return a tensor of logits, got {type(output).__name__}")
-    if tuple(output.shape) != expected:
-        raise ModelError(
-            f"{name} must map {_shape(shape)} to {_shape(expected)}, got {_shape(tuple(output.shape))}"
-        )
-    if not output.is_floating_point():
-        raise ModelError(f"{name} must return float logits, got {output.dtype}")
+    skipped = tuple(f"{part}." for part in getattr(model, "training_only", ()))
+    return sum(
+        p.numel()
+        for name, p in model.named_parameters()
+        if (frozen or p.requires_grad) and not name.startswith(skipped)
+    )
 
 
-def _trace(model: nn.Module, shape: tuple[int, ...]) -> Any:
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    meta = {key: value.detach().to("meta") for key, value in tensors.items()}
-    with torch.no_grad():
-        try:
-            return functional_call(model, meta, (torch.empty(shape, device="meta"),))
-        except ModelError:
-            raise
-        except CONSTRUCTION_ERRORS:
-            # Either the model is at fault, and then it fails here too, or an operator has no meta kernel.
-            device = next(iter(tensors.values())).device if tensors else torch.device("cpu")
-            return model(torch.zeros(shape, device=device))
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "(" + ", ".join(str(side) for side in shape) + ")"
+def _target(component: Component) -> Callable[..., Any]:
+    target: Any = MODELS.load(component.name)
+    if not callable(target):
+        raise ModelError(f"model {component.name}: needs a class or function, got {type(target).__name__}")
+    checked: Callable[..., Any] = target
+    return checked

@@ -1,13 +1,13 @@
 """U-Net."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from medseg.config import Config
-from medseg.models.blocks import he_normal_, require_divisible
+from medseg.config import Config, search
+from medseg.models.blocks import double_convolution, he_normal_, require_divisible
 
 
 class UNetConfig(Config):
@@ -17,12 +17,20 @@ class UNetConfig(Config):
         (64, 128, 256, 512, 1024), description="Channels per level, full resolution first; any length."
     )
     conv_bias: bool = Field(True, description="Bias in the 3x3 convolutions, although batch norm follows.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="At the end of the two deepest contracting blocks.")
-    padding_mode: Literal["zeros", "reflect"] = "zeros"
+    dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="At the end of the two deepest contracting blocks; the paper names no rate.",
+        json_schema_extra=search(0, 0.5),
+    )
+    padding_mode: Literal["zeros", "reflect"] = Field("zeros", description="What lies beyond the border.")
     up_channels: tuple[PositiveInt, ...] | None = Field(
         None, description="Channels out of each up-convolution, full resolution first; none halves them."
     )
-    concat: Literal["skip_first", "up_first"] = "skip_first"
+    concat: Literal["skip_first", "up_first"] = Field(
+        "skip_first", description="Order in which skip and up-convolution are concatenated."
+    )
 
     @model_validator(mode="after")
     def _lengths(self) -> "UNetConfig":
@@ -57,6 +65,8 @@ class UNet(nn.Module):
     """
 
     Config = UNetConfig
+    paper: ClassVar[str] = "Ronneberger, Fischer, Brox 2015, U-Net, https://arxiv.org/abs/1505.04597"
+    narrow: ClassVar[dict[str, Any]] = {"features": [4, 8, 16]}
 
     def __init__(self, in_channels: int, out_channels: int, config: UNetConfig):
         super().__init__()
@@ -65,8 +75,7 @@ class UNet(nn.Module):
         self.config = config
         self.size_divisor = 2**levels
         self.contract = nn.ModuleList(
-            _block(below, here, config)
-            for below, here in zip((in_channels, *features), features, strict=False)
+            self._block(below, here) for below, here in zip((in_channels, *features), features, strict=False)
         )
         self.pool = nn.MaxPool2d(2)
         self.dropout = nn.Dropout(config.dropout)
@@ -76,7 +85,7 @@ class UNet(nn.Module):
             for level in reversed(range(levels))
         )
         self.expand = nn.ModuleList(
-            _block(features[level] + ups[level], features[level], config) for level in reversed(range(levels))
+            self._block(features[level] + ups[level], features[level]) for level in reversed(range(levels))
         )
         self.head = nn.Conv2d(features[0], out_channels, 1)
         he_normal_(self)
@@ -107,20 +116,6 @@ class UNet(nn.Module):
         logits: Tensor = self.head(x)
         return logits
 
-
-def _block(in_channels: int, out_channels: int, config: UNetConfig) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for channels in (in_channels, out_channels):
-        layers += [
-            nn.Conv2d(
-                channels,
-                out_channels,
-                3,
-                padding=1,
-                padding_mode=config.padding_mode,
-                bias=config.conv_bias,
-            ),
-            nn.BatchNorm2d(out_channels),
-            nn.ReLU(inplace=True),
-        ]
-    return nn.Sequential(*layers)
+    def _block(self, in_channels: int, out_channels: int) -> nn.Sequential:
+        bias, mode = self.config.conv_bias, self.config.padding_mode
+        return double_convolution(in_channels, out_channels, bias=bias, padding_mode=mode)

@@ -14,6 +14,7 @@ TASKS = Registry(
         "phantom-lung": "medseg.tasks.lung:PHANTOM_LUNG",
     },
     "medseg.tasks",
+    "medseg.tasks.spec:TaskSpec",
 )
 
 __all__ = ["TASKS", "PhantomSpec", "SplitSpec", "TaskSpec"]

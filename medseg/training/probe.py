@@ -5,9 +5,10 @@ is ready, and then a line with a JSON answer for each request, in their order, a
 """
 
 import json
+import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,13 +19,15 @@ from medseg import losses, models
 from medseg.components import CONSTRUCTION_ERRORS, one_line
 from medseg.config import Component
 from medseg.errors import ConfigError, MedsegError
+from medseg.models.sizes import fit_component
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
 # A plug-in may fail while it is imported, too.
 FAILURES = (*CONSTRUCTION_ERRORS, SyntaxError, OSError)
-LOSS_SHAPE = (2, 8, 8)
+LOSS_BATCH = 2
+MANY_CHANNELS = 4
 
 
 def answer(request: Request) -> Answer:
@@ -32,20 +35,19 @@ def answer(request: Request) -> Answer:
 
     Args:
         request: `kind` (``"model"`` or ``"loss"``), `name`, `options`, `in_channels`, `out_channels`,
-            `image_size` (rows, columns).
+            `image_size` (rows, columns); of a loss also `levels`, the sizes of the logits of a model with deep
+            supervision, full resolution first, or none.
 
     Returns:
-        `ok`; `options` with the defaults filled in; `parameters`, the number of trainable ones; `problems`, a
-        list of `where` (a dotted path such as ``"model.features"``) and `message`.
+        `ok`; `options` with the defaults filled in; `parameters`, the number of trainable ones; `levels`, of a
+        model the sizes of its logits in training; `problems`, a list of `where` (a dotted path such as
+        ``"model.features"``) and `message`.
     """
     kind = request["kind"]
-    found: Answer = {"ok": False, "options": {}, "parameters": 0, "problems": []}
+    found: Answer = {"ok": False, "options": {}, "parameters": 0, "levels": [], "problems": []}
     try:
         component = Component(name=request["name"], options=request["options"])
-        if kind == "model":
-            found["options"], found["parameters"] = _model(component, request)
-        else:
-            found["options"], found["parameters"] = _loss(component, request)
+        found |= _model(component, request) if kind == "model" else _loss(component, request)
         json.dumps(found["options"], allow_nan=False)
     except ConfigError as error:
         found["problems"].append({"where": error.where, "message": error.message})
@@ -60,36 +62,75 @@ def answer(request: Request) -> Answer:
     return found
 
 
-def _model(component: Component, request: Request) -> tuple[dict[str, Any], int]:
+def _model(component: Component, request: Request) -> Answer:
     options = models.resolve_options(component)
-    shape = (int(request["in_channels"]), int(request["out_channels"]), request["image_size"])
-    model = models.build_model(component, *shape)
-    models.check_fit(model, *shape)
-    return options, models.count_parameters(model)
+    fit = fit_component(
+        component, int(request["in_channels"]), int(request["out_channels"]), request["image_size"]
+    )
+    return {"options": options, "parameters": fit.parameters, "levels": [list(size) for size in fit.levels]}
 
 
-def _loss(component: Component, request: Request) -> tuple[dict[str, Any], int]:
+def _loss(component: Component, request: Request) -> Answer:
     options = losses.resolve_options(component)
-    channels = int(request["out_channels"])
-    classes = max(2, channels)
+    channels, size = int(request["out_channels"]), tuple(request["image_size"])
+    levels = [tuple(level) for level in request.get("levels") or [size]]
+    _check_activation(component.name, options, channels)
+    try:
+        loss = _checked_loss(component, channels, levels)
+    except CONSTRUCTION_ERRORS as error:
+        raise ConfigError("loss", _hint(component, error, channels, levels)) from error
+    return {"options": options, "parameters": models.count_parameters(loss)}
+
+
+def _check_activation(name: str, options: Mapping[str, Any], channels: int) -> None:
+    """Refuses losses that can take logits or probabilities, and would take logits for probabilities: MONAI's."""
+    if not {"sigmoid", "softmax"} <= options.keys():
+        return
+    right = bool(options["sigmoid"] or (channels > 1 and options["softmax"]) or options.get("other_act"))
+    if not right:
+        wanted = "{to_onehot_y: true, softmax: true}" if channels > 1 else "{sigmoid: true}"
+        raise ConfigError(
+            "loss", f"{name} would take logits for probabilities: it needs the options {wanted}"
+        )
+
+
+def _checked_loss(component: Component, channels: int, levels: Sequence[tuple[int, ...]]) -> nn.Module:
+    """Builds a loss and computes it and its gradient once, on images that hold every class."""
+    name, classes = component.name, max(2, channels)
     loss = losses.build_loss(component, channels, [1 / classes] * classes)
-    _check_loss(component.name, loss, channels, classes)
-    return options, models.count_parameters(loss)
-
-
-def _check_loss(name: str, loss: nn.Module, channels: int, classes: int) -> None:
-    """Computes a loss and its gradient once, on a few pixels that hold every class."""
-    batch, height, width = LOSS_SHAPE
-    logits = torch.zeros(batch, channels, height, width, requires_grad=True)
-    target = (torch.arange(batch * height * width) % classes).reshape(LOSS_SHAPE)
-    value = loss(logits, target)
+    logits = [torch.zeros(LOSS_BATCH, channels, *level, requires_grad=True) for level in levels]
+    shape = (LOSS_BATCH, *levels[0])
+    target = (torch.arange(math.prod(shape)) % classes).reshape(shape)
+    value = loss(logits if len(levels) > 1 else logits[0], target)
     if not isinstance(value, torch.Tensor) or value.numel() != 1:
-        shape = list(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
-        raise ConfigError("loss", f"{name} must return one number, got {shape}")
+        got = list(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+        raise ConfigError("loss", f"{name} must return one number, got {got}")
     if not torch.isfinite(value):
         raise ConfigError("loss", f"{name} must be finite, got {value.item()} for logits of 0")
-    if not value.requires_grad or torch.autograd.grad(value.sum(), logits, allow_unused=True)[0] is None:
+    if not value.requires_grad or torch.autograd.grad(value.sum(), logits[0], allow_unused=True)[0] is None:
         raise ConfigError("loss", f"{name} must depend on the logits, got no gradient")
+    return loss
+
+
+def _hint(component: Component, error: Exception, channels: int, levels: Sequence[tuple[int, ...]]) -> str:
+    """Says why a loss failed, and what would do."""
+    problem = f"{component.name}: {type(error).__name__}: {one_line(error)}"
+    if len(levels) > 1:
+        return f"{problem}; a model without deep supervision would do, or another loss"
+    if channels == 1:
+        try:
+            _checked_loss(component, MANY_CHANNELS, levels)
+        except (MedsegError, *CONSTRUCTION_ERRORS):
+            pass
+        else:
+            return (
+                f"{component.name} needs a channel per class, but the model's one channel of a task with one label "
+                f"is its logit ({one_line(error)}); bce, ce or dice take it"
+            )
+    return (
+        f"{problem}; a loss is called with logits (B, {channels}, H, W) and class indices (B, H, W), one that wants "
+        "them otherwise needs a class of one's own around it"
+    )
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from medseg.data import DataSet, Prepared, Split, index_dataset, make_split, prepare, resolve_root
 from medseg.losses import build_loss, resolve_options
-from medseg.models import build_model
+from medseg.models import build_model, count_parameters
 from medseg.tasks import TaskSpec
 from medseg.training.checkpoint import load_state, save_state, save_weights
 from medseg.training.config import TrialSpec
@@ -170,7 +170,7 @@ def _summary(loop: Loop, started: datetime, wall_s: float) -> Row:
     return {
         "value": progress.best_score,
         "metric": loop.spec.task.selection_metric,
-        "parameters": sum(p.numel() for p in loop.model.parameters()),
+        "parameters": count_parameters(loop.accelerator.unwrap_model(loop.model)),
         "epochs": loop.config.epochs,
         "best_epoch": progress.best_epoch,
         "steps": progress.step,

@@ -97,3 +97,28 @@ def test_resolved_options_are_valid_options():
 def test_one_line():
     assert one_line(ValueError("first\nsecond")) == "first"
     assert one_line(ValueError()) == "ValueError"
+
+
+def deprecated(width, rate=0.5, old=None, flag=True):
+    pass
+
+
+def test_presets_are_defaults_that_the_user_can_change():
+    presets = {"rate": 0.9, "unnamed": 1}
+    call = component_keywords("model", deprecated, {"width": 1}, {}, {}, presets)
+    assert call == {"width": 1, "rate": 0.9}
+    call = component_keywords("model", deprecated, {"width": 1, "rate": 0.1}, {}, {}, presets)
+    assert call == {"width": 1, "rate": 0.1}
+    assert component_keywords("model", deprecated, {}, {}, {}, {"width": 3}) == {"width": 3}
+    assert all_options("model", deprecated, {}, (), presets) == {"rate": 0.9, "old": None, "flag": True}
+    assert keywords(Configured, {}) == component_keywords(
+        "model", Configured, {}, {"channels": 3}, {}, {"width": 9}
+    )
+
+
+def test_a_default_is_not_passed_on():
+    # MONAI's VNet, for one, takes a deprecated argument for given even when it is given its default.
+    resolved = all_options("model", deprecated, {"width": 2}, ())
+    assert resolved == {"width": 2, "rate": 0.5, "old": None, "flag": True}
+    assert component_keywords("model", deprecated, resolved, {}, {}) == {"width": 2}
+    assert component_keywords("model", deprecated, {"width": 2, "flag": 1}, {}, {}) == {"width": 2, "flag": 1}

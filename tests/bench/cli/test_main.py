@@ -34,7 +34,7 @@ def test_planning_imports_neither_torch_nor_ray():
 
 def test_help_names_every_command_and_exit_code():
     output = CliRunner().invoke(cli, ["--help"]).output
-    for word in ("run", "plan", "leaderboard", "list", "130 interrupted"):
+    for word in ("run", "plan", "leaderboard", "list", "show", "check", "130 interrupted"):
         assert word in output
 
 

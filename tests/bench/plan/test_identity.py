@@ -12,6 +12,7 @@ from bench.plan.identity import (
     code_fingerprint,
     digest,
     setting_id,
+    study_id,
     tree_fingerprint,
     trial_id,
 )
@@ -184,3 +185,20 @@ def test_the_fingerprint_of_code_sees_contents_names_and_nothing_else(tmp_path: 
 def test_the_code_has_a_fingerprint() -> None:
     assert len(code_fingerprint()) == 64
     assert code_fingerprint() == code_fingerprint()
+
+
+def weights(name: str, sha256: str | None) -> Component:
+    return Component(name="transunet", options={"pretrained": name, "pretrained_sha256": sha256})
+
+
+def test_a_file_is_known_by_its_content() -> None:
+    def ids(model: Component) -> tuple[str, str]:
+        spec = SPEC.model_copy(update={"model": model})
+        base = {"models": [[model.model_dump(), {}]]}
+        return trial_id(spec, "d", "s"), study_id(SPEC.task, "d", "s", base, (), None)
+
+    first = ids(weights("a.npz", "0" * 64))
+    assert ids(weights("/elsewhere/b.npz", "0" * 64)) == first
+    assert not set(ids(weights("a.npz", "1" * 64))) & set(first)
+    # Without a hash the name is all there is.
+    assert not set(ids(weights("a.npz", None))) & set(ids(weights("b.npz", None)))

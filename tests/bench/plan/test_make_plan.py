@@ -369,7 +369,7 @@ def test_a_plan_is_described_row_by_row(cache: Path) -> None:
     assert describe(by_time)[0]["tuning"] == "0.5 device hours"
 
 
-@pytest.mark.parametrize(("name", "studies"), [("quick", 8), ("real-mini", 4)])
+@pytest.mark.parametrize(("name", "studies"), [("quick", 8), ("real-mini", 4), ("full", 140)])
 def test_shipped_suites_are_valid(name: str, studies: int) -> None:
     suite = load_suite(ROOT / "suites" / f"{name}.yaml").suite
     assert suite.suite == name

@@ -78,6 +78,21 @@ def test_components_from_elsewhere_are_asked_about_each_time(log: Path, tmp_path
     assert asked(log) == [["mine:Net", "unet"], ["mine:Net"]]
 
 
+def test_components_that_read_a_file_of_weights_are_asked_about_each_time(log: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        probe([request("unet", pretrained="weights.pth"), request("resunet", pretrained=None)], tmp_path)
+    assert asked(log) == [["unet", "resunet"], ["unet"]]
+
+
+def test_a_loss_with_levels_is_another_question(log: Path, tmp_path: Path) -> None:
+    plain = Request("loss", "dice", {}, 1, 4, (32, 32))
+    deep = Request("loss", "dice", {}, 1, 4, (32, 32), ((32, 32), (16, 16)))
+    assert deep.to_json()["levels"] == [[32, 32], [16, 16]]
+    probe([plain, deep], tmp_path)
+    probe([deep, plain], tmp_path)
+    assert asked(log) == [["dice", "dice"]]
+
+
 def test_refusals_are_not_kept(log: Path, tmp_path: Path) -> None:
     for _ in range(2):
         assert not probe([request("bad")], tmp_path)[request("bad").key].ok

@@ -37,7 +37,11 @@ class Wrong(nn.Module):
     def forward(self, image):
         logits = self.conv(image)
         return {
-            "list": lambda: [logits],
+            "pair": lambda: (logits, logits),
+            "text": lambda: "logits",
+            "coarse": lambda: [logits, logits[..., ::2, ::2]] if self.training else logits[..., ::2, ::2],
+            "features": lambda: [logits, image[..., ::2, ::2]] if self.training else logits,
+            "training": lambda: logits[..., ::2] if self.training else logits,
             "half": lambda: logits[..., ::2],
             "int": lambda: logits > 0,
             "raise": lambda: logits.reshape(-1, 7, 11, 13),
@@ -115,7 +119,15 @@ def test_sizes_that_do_not_divide_are_refused(name, message):
 @pytest.mark.parametrize(
     ("how", "size", "message"),
     [
-        ("list", (8, 8), r"^Wrong must return a tensor of logits, got list$"),
+        (
+            "pair",
+            (8, 8),
+            r"^Wrong must return one map of each size, got 8 x 8, 8 x 8: which are the logits\?",
+        ),
+        ("text", (8, 8), r"^Wrong must return a tensor of logits, got str$"),
+        ("coarse", (8, 8), r"^Wrong must map \(2, 1, 8, 8\) to \(2, 4, 8, 8\), got \(2, 4, 4, 4\)$"),
+        ("features", (8, 8), r"to \(2, 4, 4, 4\) in training \(level 2\), got \(2, 1, 4, 4\)$"),
+        ("training", (8, 8), r"to \(2, 4, 8, 8\) in training \(level 1\), got \(2, 4, 8, 4\)$"),
         ("half", (8, 8), r"^Wrong must map \(2, 1, 8, 8\) to \(2, 4, 8, 8\), got \(2, 4, 8, 4\)$"),
         ("int", (8, 8), r"^Wrong must return float logits, got torch\.bool$"),
         ("raise", (8, 8), r"^Wrong cannot take 1 x 8 x 8 images: shape"),
@@ -154,8 +166,60 @@ def test_check_fit_leaves_the_model_as_it_was():
 def test_resolved_options_hold_every_default_and_build_the_same():
     component = Component(name="resunet", options=NARROW)
     options = resolve_options(component)
-    assert options == {"features": [2, 4, 8], "dropout": 0.0, "upsample": "nearest"}
+    assert options["features"] == [2, 4, 8]
+    assert options.keys() == MODELS.load("resunet").Config.model_fields.keys()
     assert resolve_options(Component(name="resunet", options=options)) == options
+
+
+class Shared(nn.Module):
+    """Registers a layer under two names, and ties the weights of two others."""
+
+    def __init__(self, in_channels, out_channels):
+        super().__init__()
+        self.first = nn.Conv2d(in_channels, out_channels, 1)
+        self.path = nn.Sequential(self.first, nn.BatchNorm2d(out_channels))
+        self.one, self.two = (nn.Conv2d(out_channels, out_channels, 1) for _ in range(2))
+        self.two.weight = self.one.weight
+
+    def forward(self, image):
+        return self.two(self.one(self.path(image)))
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_check_fit_leaves_shared_layers_as_they_were(real, monkeypatch):
+    model = build_model(here("Shared"), 1, 4, (8, 8))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    count = count_parameters(model)
+    if real:  # reading a value makes the meta device impossible
+        monkeypatch.setattr(Shared, "forward", lambda self, image: self.path(image) * float(image.sum() >= 0))
+    assert check_fit(model, 1, 4, (8, 8)) == ((8, 8),)
+    assert count_parameters(model) == count
+    assert model.two.weight is model.one.weight
+    assert model.path[0].weight is model.first.weight
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_check_fit_draws_nothing_from_the_global_generator():
+    model = build_model(Component(name="unet", options=NARROW | {"dropout": 0.5}), 1, 4, (16, 16))
+    state = torch.get_rng_state()
+    check_fit(model, 1, 4, (16, 16))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_only_fails_in_training_is_found():
+    # One pixel is left: instance norm computes it in evaluation only.
+    layers = [nn.Conv2d(1, 4, 2, stride=2), nn.InstanceNorm2d(4), nn.Upsample(scale_factor=2)]
+    model = nn.Sequential(*layers)
+    assert check_fit(model, 1, 4, (4, 4)) == ((4, 4),)
+    with pytest.raises(
+        ModelError, match=r"cannot take 1 x 2 x 2 images: Expected more than 1 spatial element"
+    ):
+        check_fit(model, 1, 4, (2, 2))
+
+
+def test_networks_for_volumes_are_told_apart():
+    with pytest.raises(ModelError, match=r"^Sequential is made for volumes \(it has 3-D convolutions\)"):
+        check_fit(nn.Sequential(nn.Conv3d(1, 4, 3, padding=1)), 1, 4, (8, 8))
 
 
 def test_shared_and_frozen_parameters_are_not_counted_twice():

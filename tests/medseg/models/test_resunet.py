@@ -12,16 +12,39 @@ def resunet(**options):
     return ResUNet(in_channels=1, out_channels=4, config=ResUNetConfig(**options))
 
 
-@pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
-def test_parameters(upsample):
+PORT = {"shortcut": "3x3", "upsample": "transposed"}
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [
+        ({}, 8_222_724),
+        ({"upsample": "bilinear"}, 8_222_724),
+        (PORT, 13_040_900),  # that of github.com/rishikksh20/ResUnet with four classes
+    ],
+)
+def test_parameters(options, parameters):
     with torch.device("meta"):
-        assert count_parameters(resunet(upsample=upsample)) == 8_222_724
+        assert count_parameters(resunet(**options)) == parameters
 
 
-def test_layers_follow_the_paper_by_hand():
-    """The forward pass written out from the paper's table 1, on the model's own tensors."""
+def test_names_of_weights_stay():
+    """Saved weights of earlier versions load."""
+    names = set(resunet(features=(2, 3, 4)).state_dict())
+    assert len(names) == 102
+    assert {
+        "encode.0.shortcut.0.weight",
+        "encode.2.residual.5.bias",
+        "decode.1.shortcut.1.running_var",
+    } <= names
+    assert {name.partition(".")[0] for name in names} == {"encode", "decode", "head"}
+
+
+@pytest.mark.parametrize("options", [{}, PORT])
+def test_layers_follow_the_paper_by_hand(options):
+    """The forward pass written out from the paper's table 1, and from the port, on the model's own tensors."""
     torch.manual_seed(0)
-    model = resunet(features=(2, 3, 4)).eval()
+    model = resunet(features=(2, 3, 4), **options).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_()
@@ -36,7 +59,9 @@ def test_layers_follow_the_paper_by_hand():
         return F.batch_norm(x, mean, var, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
     def unit(x, name, stride=1, first=False):
-        shortcut = norm(conv(x, f"{name}.shortcut.0", stride, 0), f"{name}.shortcut.1")
+        shortcut = conv(x, f"{name}.shortcut.0", stride, 1 if options else 0)
+        if not (options and first):
+            shortcut = norm(shortcut, f"{name}.shortcut.1")
         at = 0
         if not first:
             x, at = F.relu(norm(x, f"{name}.residual.0")), 2
@@ -44,12 +69,17 @@ def test_layers_follow_the_paper_by_hand():
         x = conv(F.relu(norm(x, f"{name}.residual.{at + 1}")), f"{name}.residual.{at + 3}")
         return x + shortcut
 
+    def enlarge(x, at):
+        if not options:
+            return F.interpolate(x, scale_factor=2)
+        return F.conv_transpose2d(x, weights[f"enlarge.{at}.weight"], weights[f"enlarge.{at}.bias"], stride=2)
+
     images = torch.randn(2, 1, 16, 24)
     one = unit(images, "encode.0", first=True)
     two = unit(one, "encode.1", stride=2)
     bridge = unit(two, "encode.2", stride=2)
-    up = unit(torch.cat((F.interpolate(bridge, scale_factor=2), two), 1), "decode.0")
-    up = unit(torch.cat((F.interpolate(up, scale_factor=2), one), 1), "decode.1")
+    up = unit(torch.cat((enlarge(bridge, 0), two), 1), "decode.0")
+    up = unit(torch.cat((enlarge(up, 1), one), 1), "decode.1")
     torch.testing.assert_close(model(images), conv(up, "head", padding=0))
 
 

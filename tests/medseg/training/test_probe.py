@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from medseg.training.probe import answer
 
@@ -20,6 +21,11 @@ class Good(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, 1)
     def forward(self, image):
         return self.conv(image)
+
+class Deep(Good):
+    def forward(self, image):
+        logits = self.conv(image)
+        return [logits, logits[..., ::2, ::2]] if self.training else logits
 
 class Half(Good):
     def forward(self, image):
@@ -120,6 +126,84 @@ def test_anyones_model(foreign: str) -> None:
     assert found["ok"]
     assert found["options"] == {"width": 4}
     assert found["parameters"] == 8
+
+
+def test_levels_of_deep_supervision_are_found_and_losses_are_tried_with_them(foreign: str) -> None:
+    assert ask("model", "unet", features=[4, 8])["levels"] == [[32, 32]]
+    assert ask("model", f"{foreign}:Deep")["levels"] == [[32, 32], [16, 16]]
+    request = {"kind": "loss", "name": "ce", "options": {}, "in_channels": 1, "out_channels": 4}
+    assert answer({**request, "image_size": [32, 32], "levels": [[32, 32], [16, 16]]})["ok"]
+    assert not answer({**request, "image_size": [32, 32], "levels": [[16, 16], [32, 32]]})["ok"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "out_channels", "message"),
+    [
+        ("torch.nn:CrossEntropyLoss", {}, 1, "needs a channel per class, but the model's one channel"),
+        ("torch.nn:BCEWithLogitsLoss", {}, 4, "a loss is called with logits (B, 4, H, W) and class indices"),
+        ("monai:DiceLoss", {}, 4, "it needs the options {to_onehot_y: true, softmax: true}"),
+        (
+            "monai:DiceLoss",
+            {"softmax": True},
+            1,
+            "would take logits for probabilities: it needs the options {sigmoid",
+        ),
+        (
+            "monai:DiceLoss",
+            {"softmax": True},
+            4,
+            "one that wants them otherwise needs a class of one's own around it",
+        ),
+        ("monai:DiceLos", {}, 4, "has no attribute 'DiceLos', did you mean 'DiceLoss'?"),
+    ],
+)
+def test_losses_of_others_that_do_not_fit(
+    name: str, options: dict[str, Any], out_channels: int, message: str
+) -> None:
+    (problem,) = ask("loss", name, out_channels, **options)["problems"]
+    assert message in problem["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "out_channels"),
+    [
+        ("DiceLoss", {"to_onehot_y": True, "softmax": True}, 4),
+        ("DiceCELoss", {"to_onehot_y": True, "softmax": True}, 4),
+        ("DiceLoss", {"sigmoid": True}, 1),
+        ("TverskyLoss", {"sigmoid": True, "alpha": 0.3}, 1),
+    ],
+)
+def test_losses_of_monai_fit_with_their_activation(
+    name: str, options: dict[str, Any], out_channels: int
+) -> None:
+    found = ask("loss", f"monai:{name}", out_channels, **options)
+    assert found["ok"], found["problems"]
+
+
+@pytest.mark.usefixtures("torchvision_ops")
+@pytest.mark.parametrize(("mode", "out_channels"), [("multiclass", 4), ("binary", 1)])
+def test_losses_of_smp_fit_with_their_mode(mode: str, out_channels: int) -> None:
+    found = ask("loss", "smp:DiceLoss", out_channels, mode=mode)
+    assert found["ok"], found["problems"]
+    assert found["options"]["mode"] == mode
+
+
+@pytest.mark.usefixtures("torchvision_ops")
+@pytest.mark.parametrize("kind", ["model", "loss"])
+def test_the_documented_components_of_others_fit(kind: str) -> None:
+    section = (
+        (Path(__file__).parents[3] / "docs" / "suite.md")
+        .read_text()
+        .split("## Models and losses of others")[1]
+    )
+    tree = yaml.safe_load(section.split("```yaml\n")[1].split("```")[0])
+    entries = [
+        entry for entry in tree[{"model": "models", "loss": "losses"}[kind]] if isinstance(entry, dict)
+    ]
+    for entry in entries:
+        if not entry["name"].startswith("my_models:"):
+            found = ask(kind, entry["name"], 4, (64, 64), **entry["options"])
+            assert found["ok"], found["problems"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,154 @@
+"""What the registries hold and where it comes from. Reads sources, and so imports no torch."""
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.metadata import (
+    PackageMetadata,
+    PackageNotFoundError,
+    entry_points,
+    metadata,
+    packages_distributions,
+)
+from pathlib import Path
+from typing import Any
+
+from medseg.errors import MedsegError
+from medseg.registry import Registry
+
+KINDS = ("models", "losses", "tasks", "metrics")
+UNKNOWN = "unknown"
+# Some packages give the whole text for a licence's name.
+LONGEST_LICENCE = 60
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name that a suite can use.
+
+    Args:
+        name: The name.
+        path: ``module:Attribute``.
+        origin: Distribution that it comes from.
+        summary: What it is, in one line; empty where its source does not say.
+        paper: Where it was published; empty where its source does not say.
+    """
+
+    name: str
+    path: str
+    origin: str
+    summary: str
+    paper: str
+
+
+def registry_of(kind: str) -> Registry:
+    """Returns the table of a kind, one of `KINDS`."""
+    found: Registry = getattr(import_module(f"medseg.{kind}"), kind.upper())
+    return found
+
+
+def entries(kind: str) -> list[Entry]:
+    """Returns all that a registry holds, sorted by name."""
+    registry = registry_of(kind)
+    plugins = {
+        point.name: point.dist.name for point in entry_points(group=registry.group) if point.dist is not None
+    }
+    describe = {"tasks": _task, "metrics": _metric}.get(kind, _component)
+    found = []
+    for name in registry.names():
+        path = registry.path(name)
+        try:
+            summary, paper = describe(registry, name)
+        except MedsegError as error:
+            summary, paper = f"cannot be used: {error}", ""
+        found.append(Entry(name, path, plugins.get(name) or distribution(path), summary, paper))
+    return found
+
+
+def distribution(path: str) -> str:
+    """Returns the distribution that holds ``module:Attribute``, or ``unknown``."""
+    names = _distributions().get(path.partition(":")[0].partition(".")[0], [])
+    return names[0] if names else UNKNOWN
+
+
+def licence(path: str) -> str:
+    """Returns the licence that the distribution of ``module:Attribute`` states, or ``unknown``."""
+    try:
+        stated = metadata(distribution(path))
+    except PackageNotFoundError:
+        return UNKNOWN
+    return next(_licences(stated), UNKNOWN)
+
+
+def _licences(stated: PackageMetadata) -> Iterator[str]:
+    texts = [stated[key].strip() for key in ("License-Expression", "License") if key in stated]
+    yield from (text for text in texts if text and len(text) <= LONGEST_LICENCE and "\n" not in text)
+    for classifier in stated.get_all("Classifier") or []:
+        if classifier.startswith("License :: "):
+            yield classifier.rpartition(" :: ")[2]
+    # The first line of a whole text tends to be its title.
+    yield from (text.splitlines()[0][:LONGEST_LICENCE].strip() for text in texts if text)
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return {top: list(dict.fromkeys(names)) for top, names in packages_distributions().items()}
+
+
+def _component(registry: Registry, name: str) -> tuple[str, str]:
+    """Reads summary and paper of a class or function out of its source."""
+    module, _, attribute = registry.path(name).partition(":")
+    source = _source(module)
+    tree = ast.parse(source.read_bytes()) if source is not None else ast.Module([], [])
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
+            return first_line(ast.get_docstring(node)), _paper(node)
+    return "", ""
+
+
+def _paper(node: ast.ClassDef | ast.FunctionDef) -> str:
+    for statement in node.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        named = [target.id for target in targets if isinstance(target, ast.Name)]
+        value = getattr(statement, "value", None)
+        if named == ["paper"] and isinstance(value, ast.Constant):
+            return str(value.value)
+    return ""
+
+
+def _source(module: str) -> Path | None:
+    """Finds a module's file without running any of it; `importlib.util.find_spec` would import its parents."""
+    where, steps = None, module.split(".")
+    for number in range(len(steps)):
+        spec = PathFinder.find_spec(".".join(steps[: number + 1]), where)
+        if spec is None:
+            return None
+        where = spec.submodule_search_locations
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _task(registry: Registry, name: str) -> tuple[str, str]:
+    return registry.load(name).title, ""
+
+
+def _metric(registry: Registry, name: str) -> tuple[str, str]:
+    spec = registry.load(name)
+    return first_line(metric_text(spec)) or spec.title, ""
+
+
+def metric_text(spec: Any) -> str:
+    """Returns what a metric's function says it returns."""
+    function: Callable[..., float] | None = spec.of_label or spec.of_case
+    return (inspect.getdoc(function) or "").removeprefix("Returns ")
+
+
+def first_line(text: str | None) -> str:
+    """Returns the first line of a docstring, without its full stop."""
+    lines = (text or "").strip().splitlines()
+    return lines[0].removesuffix(".") if lines else ""

@@ -1,0 +1,168 @@
+"""Shows models, losses, tasks and metrics in a terminal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.cli.card import flow
+
+if TYPE_CHECKING:
+    from medseg.training.conformance import CheckResult
+
+Card = Mapping[str, Any]
+MIB = 2**20
+LONGEST_VALUE = 40
+
+
+def say_model(card: Card, console: Console) -> None:
+    """Prints a model's card: what it is, its options, what it costs, where to search."""
+    _say_head(card, console)
+    _say_options(card["options"], console)
+    console.print()
+    console.print(_facts(_model_facts(card)))
+    _say_search(card["search"], console)
+
+
+def say_loss(card: Card, console: Console) -> None:
+    """Prints a loss's card: its formula, its options, where to search."""
+    _say_head(card, console)
+    _say_options(card["options"], console)
+    _say_search(card["search"], console)
+
+
+def say_task(tree: Card, console: Console) -> None:
+    """Prints a task as the keys of a suite's `tasks:`; what is not shown has its default."""
+    for key, value in tree.items():
+        _line(console, f"{key}: {flow(value)}")
+
+
+def say_metric(card: Card, console: Console) -> None:
+    """Prints a metric's card."""
+    _line(console, f"{card['name']}: {card['title']}", "bold")
+    _line(console, card["text"])
+    console.print()
+    facts = {
+        "definition": card["definition"],
+        "better is": "higher" if card["higher_is_better"] else "lower",
+        "computed": "per label" if card["per_label"] else "per case, over all labels",
+        "unit": "mm or px" if card["distance"] else "none",
+        "a failed case counts": "0" if card["worst"] == "zero" else "the image's diagonal",
+    }
+    for mask, value in (card["empty"] or {}).items():
+        who = "both are" if mask == "both" else f"the {mask} is"
+        facts[f"if {who} empty"] = "left out" if value == "nan" else value
+    console.print(_facts(facts))
+
+
+def say_result(result: "CheckResult", width: int, console: Console) -> None:
+    """Prints the outcome of one check on one line."""
+    line = Text("ok    ", style="green") if result.problem is None else Text("FAIL  ", style="red")
+    line.append(f"{result.name:{width}}", style="default")
+    line.append(f"  {result.wall_s:6.1f} s", style="dim")
+    if result.problem is not None:
+        line.append(f"  {result.problem}", style="default")
+    console.print(line, soft_wrap=True, highlight=False)
+
+
+def say_verdict(name: str, failed: int, run: int, skipped: int, console: Console) -> None:
+    """Prints how many checks passed."""
+    text = f"{failed} of {run} checks failed" if failed else f"all {run} checks passed"
+    rest = f", {skipped} skipped" if skipped else ""
+    _line(console, f"{name}: {text}{rest}", "red" if failed else "green")
+
+
+def _say_head(card: Card, console: Console) -> None:
+    _line(console, f"{card['name']}  {card['class']}", "bold")
+    _line(console, f"from {card['origin']}, licence: {card['licence']}", "dim")
+    if card["paper"]:
+        _line(console, card["paper"], "dim")
+    if card["text"]:
+        console.print()
+        _line(console, card["text"])
+
+
+def _say_options(options: Sequence[Card], console: Console) -> None:
+    if not options:
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("option", no_wrap=True)
+    table.add_column("value", overflow="fold")
+    described = any(option["description"] for option in options)
+    if described:
+        table.add_column("meaning", overflow="fold")
+    for option in options:
+        cells = [option["name"], _value(option), option["description"]]
+        table.add_row(*map(Text, cells[: 2 + described]))
+    console.print()
+    console.print(table)
+
+
+def _value(option: Card) -> str:
+    if option["required"] and option["value"] is None:
+        return "(required)"
+    value = _short(option["value"])
+    if option["required"] or option["value"] == option["default"]:
+        return value
+    return f"{value} (default {_short(option['default'])})"
+
+
+def _short(value: Any) -> str:
+    text = flow(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
+
+
+def _model_facts(card: Card) -> dict[str, str]:
+    height, width = card["size"]
+    frozen, further = card["parameters"] - card["trainable"], card["training_only"]
+    divisor = card["size_divisor"]
+    facts = {
+        "for": f"{card['channels']} x {height} x {width} images, {card['classes']} channels of logits",
+        "parameters": f"{card['parameters']:,}"
+        + (f", {frozen:,} of them frozen" if frozen else "")
+        + (f", and {further:,} in heads that only training uses" if further else ""),
+        "GMACs": f"{card['gmacs']:.4g} per image (convolution, linear, attention)",
+        "size divisor": ("unknown" if divisor is None else str(divisor))
+        + ("" if card["declared"] or divisor is None else " (found by trying)"),
+    }
+    step = card["step"]
+    if step:
+        where = (
+            step["device"]
+            if step["device"] != "cpu"
+            else f"CPU, {step['threads']} thread{'s' * (step['threads'] > 1)}"
+        )
+        facts["training step"] = (
+            f"{step['seconds']:.3g} s, {step['peak_memory_bytes'] / MIB:,.0f} MiB: batch of {step['batch']}, "
+            f"float32, ce_dice, Adam; {where}; median of {step['steps']}"
+        )
+    return facts
+
+
+def _say_search(search: Mapping[str, Any], console: Console) -> None:
+    if search:
+        console.print()
+        _line(console, "Worth searching; in a suite under tune:", "dim")
+        for text in _space(search):
+            _line(console, text)
+
+
+def _space(search: Mapping[str, Any]) -> Iterator[str]:
+    yield "space:"
+    for path, spec in search.items():
+        yield f"  {path}: {flow(spec)}"
+
+
+def _facts(facts: Mapping[str, str]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def _line(console: Console, text: str, style: str = "") -> None:
+    console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
