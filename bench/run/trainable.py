@@ -51,7 +51,7 @@ class TrialRunner(Trainable):  # type: ignore[misc]
             epoch = next(self._events)
         except StopIteration as end:
             return self._finish(end.value)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a trial raises becomes a row
+        except (Exception, SystemExit) as error:
             # Ray ends a worker so, on SIGTERM: the trial is not at fault, and goes on from its checkpoint.
             if hasattr(error, "ray_terminate_msg"):
                 raise
