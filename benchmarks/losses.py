@@ -7,6 +7,7 @@ can be imported beside this torch.
 import argparse
 import statistics
 import time
+from importlib import import_module
 
 import monai.losses as monai
 import torch
@@ -41,10 +42,13 @@ def peers():
         "lovasz": {},
     }
     try:
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import segmentation_models_pytorch.losses as smp
+        try:
+            import_module("torchvision")
+        except RuntimeError:  # a wheel whose compiled operators do not load beside this torch
+            library = torch.library.Library("torchvision", "DEF")
+            for name in ("nms", "qnms"):
+                library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        smp = import_module("segmentation_models_pytorch.losses")
     except ImportError:
         return found
     found["dice"]["smp DiceLoss"] = smp.DiceLoss("multiclass")

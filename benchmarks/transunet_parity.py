@@ -122,7 +122,11 @@ def transplant(source: nn.Module, target: nn.Module) -> int:
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {key: value for key, value in model.state_dict().items() if "num_batches_tracked" not in key}
+    return {
+        key: value
+        for key, value in model.state_dict().items()
+        if "num_batches_tracked" not in key and key != "position_grid"
+    }
 
 
 def output_gaps(ours: nn.Module, theirs: nn.Module, images: Tensor) -> tuple[float, float]:

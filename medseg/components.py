@@ -52,7 +52,7 @@ def read_options(kind: str, config: type[Config], options: Mapping[str, Any]) ->
         if first["type"] == "extra_forbidden":
             message = f"unknown option '{path}'{did_you_mean(path, config.model_fields)}"
         else:
-            text = first["msg"].removeprefix("Value error, ")
+            text = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
             message = f"{text[:1].lower()}{text[1:]}, got {first['input']!r}" if path else text
         raise ConfigError(f"{kind}.{path}" if path else kind, message + more) from error
 

@@ -14,7 +14,9 @@ from importlib.metadata import (
     metadata,
     packages_distributions,
 )
+from importlib.util import find_spec
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from medseg.errors import MedsegError
@@ -85,13 +87,16 @@ def licence(path: str) -> str:
 
 
 def _licences(stated: PackageMetadata) -> Iterator[str]:
-    texts = [stated[key].strip() for key in ("License-Expression", "License") if key in stated]
-    yield from (text for text in texts if text and len(text) <= LONGEST_LICENCE and "\n" not in text)
+    expression, text = (str(stated[key] or "").strip() for key in ("License-Expression", "License"))
+    # However many licences an expression joins, it is never a whole text.
+    yield from filter(None, [expression])
+    if text and len(text) <= LONGEST_LICENCE and "\n" not in text:
+        yield text
     for classifier in stated.get_all("Classifier") or []:
         if classifier.startswith("License :: "):
             yield classifier.rpartition(" :: ")[2]
     # The first line of a whole text tends to be its title.
-    yield from (text.splitlines()[0][:LONGEST_LICENCE].strip() for text in texts if text)
+    yield from (shorten(line, LONGEST_LICENCE, placeholder=" ...") for line in text.splitlines()[:1])
 
 
 @cache
@@ -123,13 +128,16 @@ def _paper(node: ast.ClassDef | ast.FunctionDef) -> str:
 
 
 def _source(module: str) -> Path | None:
-    """Finds a module's file without running any of it; `importlib.util.find_spec` would import its parents."""
-    where, steps = None, module.split(".")
-    for number in range(len(steps)):
-        spec = PathFinder.find_spec(".".join(steps[: number + 1]), where)
-        if spec is None:
+    """Finds a module's file; `find_spec` of more than the top package would import what holds it."""
+    top, *steps = module.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    for step in steps:
+        if spec is None or spec.submodule_search_locations is None:
             return None
-        where = spec.submodule_search_locations
+        spec = PathFinder.find_spec(f"{spec.name}.{step}", spec.submodule_search_locations)
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
 

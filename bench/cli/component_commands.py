@@ -1,30 +1,34 @@
-"""What `bench list`, `bench show` and `bench check` do. Torch is imported where a class has to be."""
+"""What `bench list`, `bench show` and `bench check` do. Models and losses are imported in a subprocess."""
 
 import json
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
-from typing import Any, Literal
+from time import perf_counter
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from bench.cli.card import Option, options_of, paper_of, search_of, text_of
-from bench.cli.catalogue import distribution, entries, licence, metric_text, registry_of
+from bench.cli.catalogue import entries, metric_text, registry_of
 from bench.cli.commands import make_console
-from bench.cli.component_report import say_loss, say_metric, say_model, say_result, say_task, say_verdict
-from bench.errors import BenchError
-from medseg.config import Component
-from medseg.errors import ConfigError, MedsegError, UnknownNameError
+from bench.cli.component_child import ComponentError, EndedError, attend
+from bench.cli.component_report import (
+    NOT_TRIED,
+    CheckResult,
+    say_loss,
+    say_metric,
+    say_model,
+    say_result,
+    say_task,
+    say_verdict,
+)
+from medseg.errors import MedsegError
 
 Size = tuple[int, int]
 FAILED = 1
-
-
-class ComponentError(BenchError):
-    """A model, loss, task or metric that the command line names cannot be used."""
 
 
 def list_command(kind: str, as_json: bool) -> int:
@@ -56,25 +60,8 @@ def show_model_command(
     as_json: bool,
 ) -> int:
     """Prints all that is to be known of a model before it is trained."""
-    with _quietly("importing the model"):
-        from medseg.models import MODELS, resolve_options
-        from medseg.models.foreign import argument_names
-        from medseg.training.describe import describe_model
-        from medseg.training.step_cost import measure_step
-
-        component = Component(name=name, options=dict(options))
-        target = MODELS.load(name)
-        known = {**component.options, **resolve_options(component)}
-        context = tuple(filter(None, argument_names(target)))
-    with _quietly("counting"):
-        facts = describe_model(component, channels, classes, size)
-    step = None
-    if measure:
-        with _quietly("measuring one training step"):
-            step = measure_step(component, channels, classes, size, batch)
-    card = _card("model", name, options_of(target, known, context))
-    card |= {"channels": channels, "classes": classes, "size": list(size)} | asdict(facts)
-    card["step"] = asdict(step) if step else None
+    shape = {"channels": channels, "classes": classes, "size": size}
+    card = _card("show_model", name=name, options=options, **shape, batch=batch, measure=measure)
     if as_json:
         _print_json(card)
     else:
@@ -82,14 +69,9 @@ def show_model_command(
     return 0
 
 
-def show_loss_command(name: str, as_json: bool) -> int:
+def show_loss_command(name: str, options: Mapping[str, Any], classes: int, as_json: bool) -> int:
     """Prints a loss's formula, paper, options and search space."""
-    with _quietly("importing the loss"):
-        from medseg.losses import LOSSES, resolve_options
-
-        target = LOSSES.load(name)
-        resolved = resolve_options(Component(name=name))
-    card = _card("loss", name, options_of(target, resolved, ("out_channels", "class_frequencies")))
+    card = _card("show_loss", name=name, options=options, classes=classes)
     if as_json:
         _print_json(card)
     else:
@@ -142,62 +124,55 @@ def check_model_command(
     as_json: bool,
 ) -> int:
     """Runs the conformance suite on a model and prints the outcome of each check as soon as it is known."""
-    with _quietly("importing the model"):
-        from medseg.models import MODELS
-        from medseg.training.conformance import CHECKS, Subject, run_check
-
-        target = MODELS.load(name)
-        component = Component(name=name, options={**(_narrow(name, target) if narrow else {}), **options})
-        subject = Subject(component=component, in_channels=channels, out_channels=classes, image_size=size)
-        subject.build()
-        checks = _chosen(CHECKS, skip)
+    shape = {"channels": channels, "classes": classes, "size": list(size)}
     console = make_console()
-    results = []
-    for check in checks:
-        with _quietly(check):
-            result = run_check(check, subject)
+    known: dict[str, Any] = {}
+    results: list[CheckResult] = []
+    for result in _results(known, name=name, options=options, **shape, narrow=narrow, skip=skip):
         results.append(result)
         if not as_json:
-            say_result(result, max(map(len, CHECKS)), console)
+            say_result(result, max(map(len, known["checks"])), console)
     failed = sum(result.problem is not None for result in results)
+    untried = sum(result.problem == NOT_TRIED for result in results)
     if as_json:
-        shape = {"options": component.options, "channels": channels, "classes": classes, "size": list(size)}
-        outcomes = [asdict(result) | {"ok": result.problem is None} for result in results]
-        _print_json({"name": name, "ok": not failed, **shape, "checks": outcomes})
+        outcomes = [vars(result) | {"ok": result.problem is None} for result in results]
+        _print_json(
+            {"name": name, "ok": not failed, "options": known["options"], **shape, "checks": outcomes}
+        )
     else:
-        say_verdict(name, failed, len(results), len(CHECKS) - len(checks), console)
+        say_verdict(name, failed - untried, len(results) - untried, untried, known["skipped"], console)
     return FAILED if failed else 0
 
 
-def _narrow(name: str, target: Any) -> dict[str, Any]:
-    options = getattr(target, "narrow", None)
-    if not isinstance(options, dict):
-        raise ConfigError("", f"--narrow: {name} has no options that make it narrow, give some by --option")
-    return dict(options)
+def _results(known: dict[str, Any], **arguments: Any) -> Iterator[CheckResult]:
+    """Yields the outcome of each check; puts what they are and run with into `known` before.
+
+    Raises:
+        ComponentError: If the model cannot be imported or built.
+    """
+    tried: list[str] = []
+    started = perf_counter()
+    try:
+        for message in attend("check_model", **arguments):
+            if "checks" in message:
+                known |= message
+            elif "result" in message:
+                yield CheckResult(**message["result"])
+            elif known:
+                tried.append(message["doing"])
+                started = perf_counter()
+    except EndedError as error:
+        if not tried:
+            raise
+        yield CheckResult(tried[-1], error.problem, perf_counter() - started)
+        for name in known["checks"][len(tried) :]:
+            yield CheckResult(name, NOT_TRIED, 0.0)
 
 
-def _chosen(checks: Collection[str], skip: Sequence[str]) -> list[str]:
-    for name in skip:
-        if name not in checks:
-            raise UnknownNameError("check", name, checks)
-    return [name for name in checks if name not in skip]
-
-
-def _card(kind: Literal["model", "loss"], name: str, options: Sequence[Option]) -> dict[str, Any]:
-    registry = registry_of("models" if kind == "model" else "losses")
-    target, path = registry.load(name), registry.path(name)
-    # A package may hand on what another one defines: the licence is that of the one who wrote it.
-    origin = getattr(target, "__module__", None) or path
-    return {
-        "name": name,
-        "class": path,
-        "text": text_of(target),
-        "paper": paper_of(target),
-        "origin": distribution(origin),
-        "licence": licence(origin),
-        "options": [asdict(option) for option in options],
-        "search": search_of(kind, target),
-    }
+def _card(command: str, **arguments: Any) -> dict[str, Any]:
+    cards = [message["card"] for message in attend(command, **arguments) if "card" in message]
+    card: dict[str, Any] = cards[-1]
+    return card
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Shows models, losses, tasks and metrics in a terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -9,12 +10,19 @@ from rich.text import Text
 
 from bench.cli.card import flow
 
-if TYPE_CHECKING:
-    from medseg.training.conformance import CheckResult
-
 Card = Mapping[str, Any]
 MIB = 2**20
 LONGEST_VALUE = 40
+NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Outcome of one check, as `medseg.training.conformance` has it; `problem` is none where it passed."""
+
+    name: str
+    problem: str | None
+    wall_s: float
 
 
 def say_model(card: Card, console: Console) -> None:
@@ -57,9 +65,10 @@ def say_metric(card: Card, console: Console) -> None:
     console.print(_facts(facts))
 
 
-def say_result(result: "CheckResult", width: int, console: Console) -> None:
+def say_result(result: CheckResult, width: int, console: Console) -> None:
     """Prints the outcome of one check on one line."""
-    line = Text("ok    ", style="green") if result.problem is None else Text("FAIL  ", style="red")
+    outcomes = {None: Text("ok    ", style="green"), NOT_TRIED: Text("-     ", style="dim")}
+    line = outcomes.get(result.problem) or Text("FAIL  ", style="red")
     line.append(f"{result.name:{width}}", style="default")
     line.append(f"  {result.wall_s:6.1f} s", style="dim")
     if result.problem is not None:
@@ -67,11 +76,12 @@ def say_result(result: "CheckResult", width: int, console: Console) -> None:
     console.print(line, soft_wrap=True, highlight=False)
 
 
-def say_verdict(name: str, failed: int, run: int, skipped: int, console: Console) -> None:
+def say_verdict(name: str, failed: int, run: int, untried: int, skipped: int, console: Console) -> None:
     """Prints how many checks passed."""
     text = f"{failed} of {run} checks failed" if failed else f"all {run} checks passed"
-    rest = f", {skipped} skipped" if skipped else ""
-    _line(console, f"{name}: {text}{rest}", "red" if failed else "green")
+    text += f", {untried} not tried" if untried else ""
+    text += f", {skipped} skipped" if skipped else ""
+    _line(console, f"{name}: {text}", "red" if failed else "green")
 
 
 def _say_head(card: Card, console: Console) -> None:

@@ -52,12 +52,14 @@ def show_model(
 
 @show.command("loss")
 @model_argument
+@option_option
+@classes_option
 @json_option
-def show_loss(name: str, as_json: bool) -> None:
+def show_loss(name: str, options: tuple[str, ...], classes: int, as_json: bool) -> None:
     """Show a loss: formula, paper, options, search space."""
     from bench.cli.component_commands import show_loss_command
 
-    sys.exit(show_loss_command(name, as_json))
+    sys.exit(show_loss_command(name, parse_options(options), classes, as_json))
 
 
 @show.command("task")

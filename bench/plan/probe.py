@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -133,24 +134,35 @@ def _ask(requests: Sequence[Request]) -> list[Answer]:
             env=environment,
             check=False,
         )
-        output, errors = done.stdout, done.stderr
-        reason = f"exit status {done.returncode}"
+        output, errors, slow = done.stdout, done.stderr, False
+        reason = _how(done.returncode)
     except subprocess.TimeoutExpired as error:
-        output, errors = _text(error.stdout), ""
+        output, errors, slow = _text(error.stdout), "", True
         reason = f"no answer within {TIMEOUT_S} s"
     # A last line without its end was cut off.
     whole = output.split("\n")[:-1]
-    last = (errors.strip().splitlines() or [reason])[-1]
+    last = (errors.strip().splitlines() or ["it said nothing"])[-1]
     if not whole:
         raise BenchError(
             f"models cannot be checked, since the process that builds them failed ({reason}): {last}"
         )
     answers = [Answer.model_validate_json(line) for line in whole[1:]]
+    if answers and slow:
+        return answers  # the time was for all of them; the rest gets its own
     if len(answers) < len(requests):
         request = requests[len(answers)]
         message = f"building {request.name} ended the process that tried it ({reason}): {last}"
         answers.append(_failed(request, message))
     return answers
+
+
+def _how(returncode: int) -> str:
+    if returncode >= 0:
+        return f"exit status {returncode}"
+    try:
+        return f"signal {-returncode}, {signal.strsignal(-returncode)}"
+    except ValueError:
+        return f"signal {-returncode}"
 
 
 def _failed(request: Request, message: str) -> Answer:

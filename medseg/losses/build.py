@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from medseg.components import CONSTRUCTION_ERRORS, all_options, component_keywords, config_type, one_line
@@ -98,5 +99,12 @@ class _Adapted(SegmentationLoss):
         return target, None
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        own: Callable[[Tensor], Tensor] = getattr(self.loss, "probabilities", super().probabilities)
-        return own(logits).float()
+        own: Callable[[Tensor], Tensor] | None = getattr(self.loss, "probabilities", None)
+        if own is not None:
+            return own(logits).float()
+        # MONAI's losses are trained with a sigmoid per channel if they say so.
+        return (
+            torch.sigmoid(logits.float())
+            if getattr(self.loss, "sigmoid", None) is True
+            else super().probabilities(logits)
+        )

@@ -31,6 +31,10 @@ def signed_distance(masks: Tensor, valid: Tensor | None) -> Tensor:
     return torch.where((inside | outside) & some[..., None, None], signed, 0)
 
 
+# Rows that are looked at in one go: few launches on a GPU, of ROWS times the memory of the maps.
+ROWS = 16
+
+
 def distance_to(sources: Tensor) -> Tensor:
     """Returns the Euclidean distance of each pixel to the nearest source, infinite where there is none.
 
@@ -50,8 +54,10 @@ def distance_to(sources: Tensor) -> Tensor:
     squared = torch.minimum(columns - left, right - columns).square()
     rows = torch.arange(height, dtype=torch.float32, device=sources.device)
     best = torch.full_like(squared, torch.inf)
-    for row in range(height):
-        best = torch.minimum(best, squared[..., row : row + 1, :] + (rows - row).square().unsqueeze(1))
+    for first in range(0, height, ROWS):
+        apart = (rows - rows[first : first + ROWS, None]).square()  # (rows at a time, H)
+        some = squared[..., first : first + ROWS, None, :] + apart.unsqueeze(-1)
+        best = torch.minimum(best, some.amin(dim=-3))
     return best.sqrt()
 
 

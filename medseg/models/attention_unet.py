@@ -55,7 +55,8 @@ class AttentionUNet(nn.Module):
     sigmoid(3), as the paper wants them to pass everything. For one channel and four classes 32,427,415 parameters,
     32,427,347 with ``deep_supervision="losses"``, 32,423,751 without.
 
-    Gates are the paper's equations; the authors' code has further 1x1 convolutions around them. Where the paper is
+    Gates are the paper's equations; the authors' code has two per skip, merged by a 1x1 convolution, reads the skip
+    by 2x2 convolutions of stride 2, and transforms what a gate lets pass. Where the paper is
     silent, as on upsampling, this is their code in 2D, with the widths of the 2D U-Net: their 3D network has a
     quarter of these.
 

@@ -1,5 +1,6 @@
 """Whether a model maps a task's images to its logits, in evaluation and in training."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from medseg.errors import ModelError
 from medseg.models.outputs import OutputError
 
 Sizes = tuple[tuple[int, int], ...]
-# Batch norm refuses a single image where it sees one pixel, though no training batch be so small.
+# A single image would be refused by batch norm where it sees one pixel, which batches of training seldom are.
 BATCH = 2
 _VOLUMETRIC = (nn.Conv3d, nn.ConvTranspose3d)
 
@@ -54,7 +55,7 @@ def _outputs(model: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any]:
     name, (_, in_channels, height, width) = type(model).__name__, shape
     divisor = getattr(model, "size_divisor", 1)
     try:
-        return _trace(model, shape, training=False), _trace(model, shape, training=True)
+        return _trace(_copied(model), shape, training=False), _trace(_copied(model), shape, training=True)
     except ModelError:
         raise
     except CONSTRUCTION_ERRORS as error:
@@ -91,8 +92,16 @@ def _sides(level: Any) -> tuple[int, int]:
     return (sides[0], sides[1]) if len(sides) == 2 else (0, 0)
 
 
+def _copied(model: nn.Module) -> nn.Module:
+    """Returns a copy, since a model may keep tensors of what it saw; the model itself if it cannot be copied."""
+    try:
+        return copy.deepcopy(model)
+    except CONSTRUCTION_ERRORS:
+        return model
+
+
 def _trace(model: nn.Module, shape: tuple[int, ...], training: bool) -> Any:
-    with _mode(model, training), torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with in_mode(model, training), torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
             return _call(
                 model, _tensors(model, lambda tensor: tensor.to("meta")), torch.empty(shape, device="meta")
@@ -124,7 +133,8 @@ def _tensors(model: nn.Module, change: Callable[[Tensor], Tensor]) -> dict[str, 
 
 
 @contextmanager
-def _mode(model: nn.Module, training: bool) -> Iterator[None]:
+def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """Puts a model into training or evaluation mode, and each of its modules back afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.train(training)
     try:

@@ -1,5 +1,6 @@
 """How models that know nothing of this project are called: which of their arguments are the task's."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ OUT_CHANNELS = (
     "nb_classes",
     "num_labels",
 )
+MOST_CHANNELS = 16
 IMAGE_SIZE = ("image_size", "img_size", "input_image_size", "input_size")
 
 # Networks for volumes and for images in one class are meant for images here. A trial that downloads its first
@@ -91,7 +93,8 @@ def argument_names(target: Callable[..., Any]) -> tuple[str, str, str | None]:
         ModelError: If it takes no channels; the message lists the names that would do.
     """
     named, anything = parameters_of(target)
-    images, logits = _first(named, IN_CHANNELS), _first(named, OUT_CHANNELS)
+    images = _first([name for name in named if not _looks_like_a_width(named[name])], IN_CHANNELS)
+    logits = _first(named, OUT_CHANNELS)
     for found, known, what in (
         (images, IN_CHANNELS, "channels of the images"),
         (logits, OUT_CHANNELS, "channels of the logits"),
@@ -112,6 +115,11 @@ def takes_image_size(target: Callable[..., Any], options: Mapping[str, Any]) -> 
         return "image_size" in named
     sized = _first(named, IMAGE_SIZE)
     return sized is not None and sized not in options
+
+
+def _looks_like_a_width(parameter: inspect.Parameter) -> bool:
+    """No image has as many channels by default: `num_channels=64` is how wide a network is."""
+    return isinstance(parameter.default, int) and parameter.default > MOST_CHANNELS
 
 
 def _first(named: Iterable[str], known: Iterable[str]) -> str | None:

@@ -18,6 +18,7 @@ from medseg.models.vit import resample_grid
 from medseg.models.weight_files import read_weights
 
 ENCODER = (POSITIONS, "resnet.", "patch_embedding.", "encoder.")
+POSITION_GRID = "position_grid"
 STEM = "resnet.stem_conv.weight"
 SHOWN = 5
 
@@ -149,7 +150,8 @@ def load_pretrained(
         skipped=skipped,
         initialised=tuple(matching.initialised),
     )
-    model.load_state_dict(matching.fitting, strict=False)
+    if not next(model.parameters()).is_meta:  # a model without numbers is only counted
+        model.load_state_dict(matching.fitting, strict=False)
     logger.info("%s", report)
     return report
 
@@ -167,37 +169,57 @@ class _Matching:
 
     def run(self, wanted: Mapping[str, Tensor]) -> None:
         for name, target in wanted.items():
+            if name == POSITION_GRID:
+                continue
             given = self.found.tensors.get(name)
             fitted = None if given is None else self._fit(name, given, target)
-            if fitted is not None:
+            if given is not None and given.is_floating_point() != target.is_floating_point():
+                self.wrong.append(f"{name} holds {given.dtype}, must be {target.dtype}")
+            elif fitted is not None and not bool(fitted.isfinite().all()):
+                self.wrong.append(f"{name} has values that are NaN or infinite")
+            elif fitted is not None:
                 self.fitting[name] = fitted
             elif not name.startswith(ENCODER):
                 self.initialised.append(name)
             elif given is None:
                 self.wrong.append(f"{name} is missing")
             else:
-                self.wrong.append(f"{name} is {_shape(given)}, must be {_shape(target)}")
+                unplaced = name == POSITIONS and given.shape[-1] == target.shape[-1]
+                why = "on an unknown grid, " if unplaced else ""
+                self.wrong.append(f"{name} is {_shape(given)}, {why}must be {_shape(target)}")
 
     def unused(self) -> list[str]:
-        return [name for name in self.found.tensors if name not in self.fitting]
+        return [name for name in self.found.tensors if name not in self.fitting and name != POSITION_GRID]
 
     def _fit(self, name: str, given: Tensor, target: Tensor) -> Tensor | None:
         if name == POSITIONS and given.ndim == 3 and given.shape[2] == target.shape[2]:
-            given = self._interpolate(given)
+            found = self._interpolate(given)
+            if found is None:
+                return None
+            given = found
         elif name == STEM and given.ndim == 4 and given.shape[1] != target.shape[1]:
             self.averaged[name] = f"{given.shape[1]} input channels into {target.shape[1]}"
             given = given.mean(dim=1, keepdim=True).expand(-1, target.shape[1], -1, -1)
         return given if given.shape == target.shape else None
 
-    def _interpolate(self, given: Tensor) -> Tensor:
-        """A file does not say what its grid is: a square, or if it is one of ours, first of all the model's."""
-        count, side = given.shape[1], math.isqrt(given.shape[1])
-        same, square = count == math.prod(self.grid), count == side**2
-        old = self.grid if same and not (square and self.found.foreign) else (side, side)
-        if old == self.grid or not square:
-            return given
-        self.interpolated[POSITIONS] = f"{side} x {side} to {self.grid[0]} x {self.grid[1]}"
+    def _interpolate(self, given: Tensor) -> Tensor | None:
+        """Our files say which grid the positions lie on; others' lie on a square."""
+        old = self._grid_of(given.shape[1])
+        if old is None or old == self.grid:
+            return None if old is None else given
+        self.interpolated[POSITIONS] = f"{old[0]} x {old[1]} to {self.grid[0]} x {self.grid[1]}"
         return resample_grid(given, old, self.grid)
+
+    def _grid_of(self, count: int) -> tuple[int, int] | None:
+        told = self.found.tensors.get(POSITION_GRID)
+        if told is not None and told.numel() == 2:
+            rows, columns = (int(side) for side in told.flatten())
+            return (rows, columns) if rows * columns == count else None
+        side = math.isqrt(count)
+        if side**2 != count:
+            return None
+        # Ours without their grid are taken for a square only where the model needs that very square.
+        return (side, side) if self.found.foreign or self.grid == (side, side) else None
 
 
 @lru_cache(maxsize=64)

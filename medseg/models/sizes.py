@@ -13,11 +13,13 @@ from medseg.models.build import build_model, count_parameters
 from medseg.models.fit import Sizes, check_fit
 from medseg.models.foreign import takes_image_size
 from medseg.models.outputs import OutputError
+from medseg.models.soundness import check_numbers
 
 Size = tuple[int, int]
-# Halvings, of patches and windows of 1, 3 and 7 pixels.
+SMALL = (64, 64)
 # Vision transformers with weights for one size only.
 USUAL_SIDES = (224, 256, 384, 512)
+# Halvings, of patches and windows of 1, 3 and 7 pixels.
 DIVISORS = tuple(sorted({base << power for base in (1, 3, 7) for power in range(8)} - {1}))
 
 
@@ -37,10 +39,11 @@ class Fit:
 def fit_component(
     component: Component, in_channels: int, out_channels: int, image_size: Sequence[int]
 ) -> Fit:
-    """Builds a model for a task and checks that it fits.
+    """Builds a model for a task and checks that it fits; of models from elsewhere, that their numbers are sound.
 
     Raises:
-        MedsegError: From `build_model` and `check_fit`; where other image sizes would do, the message names them.
+        MedsegError: From `build_model`, `check_fit` and `check_numbers`; where other image sizes would do, the
+            message names them.
     """
     size = (int(image_size[0]), int(image_size[1]))
     model: nn.Module | None = None
@@ -52,7 +55,22 @@ def fit_component(
     except ModelError as error:
         search = _Search(component, in_channels, out_channels, model)
         raise ModelError(search.explain(size, str(error))) from error
+    if not MODELS.path(component.name).startswith("medseg."):
+        check_numbers(
+            model, in_channels, _cheap(component, model, in_channels, out_channels, size), component.name
+        )
     return Fit(count_parameters(model), levels)
+
+
+def _cheap(component: Component, model: nn.Module, in_channels: int, out_channels: int, size: Size) -> Size:
+    """Returns a small image size that the model takes, or the task's."""
+    if max(size) <= max(SMALL) or takes_image_size(MODELS.load(component.name), component.options):
+        return size
+    try:
+        check_fit(model, in_channels, out_channels, SMALL)
+    except ModelError:
+        return size
+    return SMALL
 
 
 class _Search:

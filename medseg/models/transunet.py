@@ -10,7 +10,7 @@ from medseg.config import Config, search
 from medseg.errors import ModelError
 from medseg.models.blocks import require_divisible
 from medseg.models.cascaded_decoder import CascadedDecoder
-from medseg.models.pretrained import MatchReport, known_sha256, load_pretrained
+from medseg.models.pretrained import POSITION_GRID, MatchReport, known_sha256, load_pretrained
 from medseg.models.resnetv2 import ResNetV2
 from medseg.models.vit import Encoder, resample_grid
 
@@ -183,6 +183,8 @@ class TransUNet(nn.Module):
         if rows % STRIDE or columns % STRIDE:
             raise ModelError(f"transunet needs image sides divisible by {STRIDE}, got {rows} x {columns}")
         self.grid = (rows // STRIDE, columns // STRIDE)
+        # Saved beside the weights: as many positions may lie on another grid.
+        self.register_buffer(POSITION_GRID, torch.tensor(self.grid))
         self.position_embedding = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1], config.width))
         stem_channels = 3 if in_channels == 1 else in_channels
         self.repeats = stem_channels // in_channels

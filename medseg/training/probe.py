@@ -107,9 +107,34 @@ def _checked_loss(component: Component, channels: int, levels: Sequence[tuple[in
         raise ConfigError("loss", f"{name} must return one number, got {got}")
     if not torch.isfinite(value):
         raise ConfigError("loss", f"{name} must be finite, got {value.item()} for logits of 0")
-    if not value.requires_grad or torch.autograd.grad(value.sum(), logits[0], allow_unused=True)[0] is None:
-        raise ConfigError("loss", f"{name} must depend on the logits, got no gradient")
+    slope = torch.autograd.grad(value.sum(), logits[0], allow_unused=True)[0] if value.requires_grad else None
+    if slope is None or not slope.any():
+        raise ConfigError("loss", f"{name} must depend on the logits, got no gradient for logits of 0")
+    if len(levels) == 1:
+        _check_direction(name, loss, target, channels)
     return loss
+
+
+def _check_direction(name: str, loss: nn.Module, target: torch.Tensor, channels: int) -> None:
+    """Refuses losses that take their input for anything but logits.
+
+    Right answers, ever surer, must end at a lowest value, and surely wrong ones must cost more than unsurely wrong
+    ones. A loss of probabilities sees no difference beyond 0 and 1, one of log-probabilities falls without end, and
+    one that compares images with those beside them has no lowest value there.
+    """
+    if channels == 1:
+        right = (2 * target - 1).unsqueeze(1).float()
+    else:
+        right = 2 * nn.functional.one_hot(target, channels).movedim(-1, 1).float() - 1
+    with torch.no_grad():
+        none, sure, surer, mistaken, wrong = (float(loss(k * right, target)) for k in (0, 20, 40, -1, -20))
+    least = 1e-3 * max(abs(none), abs(mistaken), 1e-6)
+    if abs(surer - sure) > least or not sure + least < none or not mistaken + least < wrong:
+        raise ConfigError(
+            "loss",
+            f"{name} must be a loss of logits and class indices: it makes {none:.3g}, {sure:.3g}, {surer:.3g} of "
+            f"right answers with logits of 0, 20, 40, and {mistaken:.3g}, {wrong:.3g} of wrong ones with 1, 20",
+        )
 
 
 def _hint(component: Component, error: Exception, channels: int, levels: Sequence[tuple[int, ...]]) -> str:
@@ -141,6 +166,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with answers:
         answers.write("\n")
+        answers.flush()
         for request in json.load(sys.stdin):
             answers.write(json.dumps(answer(request)) + "\n")
             answers.flush()

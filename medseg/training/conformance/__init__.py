@@ -15,6 +15,7 @@ Check = Callable[[Subject], str | None]
 
 CHECKS: dict[str, Check] = {
     "output_shape": shapes.output_shape,
+    "logits": numbers.logits,
     "sizes_that_divide": shapes.sizes_that_divide,
     "other_sizes": shapes.other_sizes,
     "gradient": learning.gradient,

@@ -6,9 +6,21 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from medseg.errors import ModelError
+from medseg.models.soundness import check_numbers
 from medseg.training.conformance.subject import Subject, backward, evaluate, gap
 
 TOLERANCE = 1e-4
+
+
+def logits(subject: Subject) -> str | None:
+    """What comes out is finite, depends on parameters, and is no probability, in evaluation and in training."""
+    for channels in (1, subject.out_channels):
+        try:
+            check_numbers(subject.build(channels), subject.in_channels, subject.image_size, "the model")
+        except ModelError as error:
+            return str(error)
+    return None
 
 
 def evaluation_repeats(subject: Subject) -> str | None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from medseg.components import CONSTRUCTION_ERRORS, one_line
 from medseg.errors import MedsegError
+from medseg.models.outputs import OutputError
 from medseg.training.conformance.subject import Size, Subject, evaluate, shown
 from medseg.training.divisor import find_size_divisor, odd_multiples
 
@@ -56,6 +57,8 @@ def other_sizes(subject: Subject) -> str | None:
     size = (subject.image_size[0] + 1, subject.image_size[1] + 1)
     try:
         logits = evaluate(subject.build(image_size=size), subject.images(1, size))
+    except OutputError as error:
+        return one_line(error)
     except (MedsegError, *CONSTRUCTION_ERRORS) as error:
         if all(str(side) in str(error) for side in size):
             return None

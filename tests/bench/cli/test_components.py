@@ -1,15 +1,21 @@
 """`bench list`, `bench show` and `bench check`, as a user types them."""
 
 import json
+import os
+import re
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, metadata
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 
 from bench.cli.catalogue import distribution, licence
+from bench.cli.component_report import say_loss, say_model
+from bench.cli.component_worker import COMMANDS
 from bench.cli.main import main
 from bench.cli.options import parse_options
 from bench.errors import SuiteError
@@ -20,6 +26,9 @@ from medseg.training.conformance import CHECKS
 
 NARROW = ("-o", "features=[4,8]")
 OWN = '''
+import os
+import sys
+
 from torch import nn
 
 class Noisy(nn.Conv2d):
@@ -40,6 +49,22 @@ class Noisy(nn.Conv2d):
         print("being run")
         return super().forward(image)
 
+class Ends(nn.Conv2d):
+    """Ends its process once it is run for real."""
+
+    def __init__(self, in_channels, out_channels, how="exit"):
+        super().__init__(in_channels, out_channels, 1)
+        self.how = how
+        if how == "build":
+            os._exit(0)
+
+    def forward(self, image):
+        os.system("echo said by a child")
+        logits = super().forward(image)
+        if self.how != "talk" and image.shape[-1] != 16:
+            {"exit": lambda: os._exit(0), "raise": sys.exit, "signal": lambda: os.kill(os.getpid(), 11)}[self.how]()
+        return logits
+
 class Sum(nn.Module):
     def __init__(self, power=1):
         super().__init__()
@@ -58,7 +83,7 @@ def _one_thread():
 
 
 @pytest.fixture
-def bench(monkeypatch, capsys, tmp_path):
+def bench(monkeypatch, capfd, tmp_path):
     """Runs `bench ...` in a folder with a module of one's own; returns exit code, output and errors."""
     (tmp_path / "tests_own.py").write_text(OWN, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -73,7 +98,7 @@ def bench(monkeypatch, capsys, tmp_path):
             code = 0
         except SystemExit as error:
             code = error.code
-        output = capsys.readouterr()
+        output = capfd.readouterr()
         return code, output.out, output.err
 
     yield run
@@ -108,6 +133,22 @@ def test_listing_imports_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", ["models", "losses"])
+def test_listing_is_the_same_wherever_one_stands(bench, kind, tmp_path):
+    """Also with an editable install, whose finder is not on the path."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    script = Path(sys.executable).with_name("bench")
+    done = subprocess.run(
+        [script, "list", kind, "--json"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert all(row["summary"] and row["paper"] for row in json.loads(done.stdout))
 
 
 def test_plug_ins_are_listed_under_their_package_without_being_run(bench, monkeypatch, tmp_path):
@@ -162,14 +203,20 @@ def test_a_model_is_shown_with_what_a_step_costs_here(bench):
     assert "\nspace:\n  model." in out
 
 
+def _card(kind, name):
+    """Returns what `bench show` shows, without a subprocess."""
+    shape = {"channels": 1, "size": (64, 64), "batch": 2, "measure": False} if kind == "model" else {}
+    *_, last = COMMANDS[f"show_{kind}"](name=name, options={}, classes=4, **shape)
+    return json.loads(json.dumps(last["card"]))
+
+
 @pytest.mark.parametrize(("kind", "registry"), [("model", MODELS), ("loss", LOSSES)])
-def test_search_spaces_can_be_pasted_into_a_suite(bench, kind, registry, tmp_path):
+def test_search_spaces_can_be_pasted_into_a_suite(capfd, kind, registry, tmp_path):
     """As printed; and the default lies in them, since it is the first trial."""
     for name in registry.names():
-        options = ("--no-measure", "--size", 64) if kind == "model" else ()
-        narrow = [f"-o{key}={value}" for key, value in getattr(registry.load(name), "narrow", {}).items()]
-        out = bench("show", kind, name, *(narrow if kind == "model" else ()), *options)[1]
-        space = out.partition("\nspace:\n")[2]
+        card = _card(kind, name)
+        (say_model if kind == "model" else say_loss)(card, Console())
+        space = capfd.readouterr().out.partition("\nspace:\n")[2]
         if not space:
             continue
         other = "losses: [ce_dice]" if kind == "model" else "models: [unet]"
@@ -180,7 +227,6 @@ def test_search_spaces_can_be_pasted_into_a_suite(bench, kind, registry, tmp_pat
             f"tune:\n  budget: {{trials: 2}}\n  space:\n{pasted}"
         )
         suite = parse_suite(text, tmp_path / "s.yaml").suite
-        card = json.loads(bench("show", kind, name, *options, "--json")[1])
         assert {path: spec.model_dump(exclude_unset=True) for path, spec in suite.tune.space.items()} == {
             path: spec | ({"choices": tuple(spec["choices"])} if "choices" in spec else {})
             for path, spec in card["search"].items()
@@ -230,19 +276,18 @@ def test_a_model_that_conforms_is_exit_code_0(bench):
     code, out, err = bench(*arguments)
     assert (code, err) == (0, "")
     *lines, verdict = out.splitlines()
-    assert verdict == "unet: all 10 checks passed, 1 skipped"
+    assert verdict == f"unet: all {len(CHECKS) - 1} checks passed, 1 skipped"
     assert [line.split()[:2] for line in lines] == [["ok", name] for name in CHECKS if name != "compiles"]
 
 
-def test_a_model_that_does_not_conform_is_exit_code_1(bench, monkeypatch):
-    monkeypatch.setattr("medseg.training.conformance.learning.STEPS", 10)
+def test_a_model_that_does_not_conform_is_exit_code_1(bench):
     own = ("check", "model", "tests_own:Noisy", "-okernel=3", "--size", "16", "--skip", "compiles")
     code, out, err = bench(*own)
     assert code == 1
     assert "FAIL  overfits" in out
     assert "Dice of four phantom slices must reach 0.95" in out
     assert "ok    gradient" in out
-    assert out.splitlines()[-1] == "tests_own:Noisy: 1 of 10 checks failed, 1 skipped"
+    assert out.splitlines()[-1] == f"tests_own:Noisy: 1 of {len(CHECKS) - 1} checks failed, 1 skipped"
     assert "being built" in err
     code, out, err = bench(*own, "--json")
     report = json.loads(out)
@@ -251,10 +296,76 @@ def test_a_model_that_does_not_conform_is_exit_code_1(bench, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("how", "status"),
+    [("exit", "exit status 0"), ("raise", "exit status 0"), ("signal", "signal 11, SIGSEGV")],
+)
+def test_a_model_that_ends_its_process_fails_the_check_that_ran(bench, how, status):
+    """It does so at another width than 16, as `sizes_that_divide` has it."""
+    own = ("check", "model", "tests_own:Ends", f"-ohow={how}", "--size", "16", "--skip", "compiles")
+    code, out, _ = bench(*own)
+    names = [name for name in CHECKS if name != "compiles"]
+    at = names.index("sizes_that_divide")
+    *lines, verdict = out.splitlines()
+    assert code == 1
+    assert [line.split()[:2] for line in lines] == [
+        *(["ok", name] for name in names[:at]),
+        ["FAIL", names[at]],
+        *(["-", name] for name in names[at + 1 :]),
+    ]
+    assert lines[at].endswith(f"the process ended ({status})")
+    assert all(line.endswith("not tried") for line in lines[at + 1 :])
+    left = len(names) - at - 1
+    assert verdict == f"tests_own:Ends: 1 of {at + 1} checks failed, {left} not tried, 1 skipped"
+
+
+def test_what_a_model_writes_to_standard_output_is_kept_out_of_json(bench):
+    skip = [f"--skip={name}" for name in CHECKS if name != "output_shape"]
+    code, out, err = bench("check", "model", "tests_own:Ends", "-ohow=talk", "--size", "16", *skip, "--json")
+    assert (code, json.loads(out)["ok"]) == (0, True)
+    assert "said by a child" in err
+    code, out, err = bench("show", "model", "tests_own:Ends", "-ohow=talk", "--no-measure", "--json")
+    assert (code, json.loads(out)["parameters"]) == (0, 8)
+    assert "said by a child" in err
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("tests_ends:Net", "importing the model"), ("tests_own:Ends", "(counting|building the model)")],
+)
+def test_a_model_that_ends_its_process_before_it_is_built_is_one_line(bench, command, name, what, tmp_path):
+    (tmp_path / "tests_ends.py").write_text("raise SystemExit(3)")
+    code, out, err = bench(command, "model", name, *(["-ohow=build"] if "own" in name else []))
+    status = 0 if "own" in name else 3
+    assert (code, out) == (2, "")
+    assert re.fullmatch(rf"bench: {name}: the process ended \(exit status {status}\) while {what}\n", err)
+
+
+def test_folders_of_the_user_do_not_hide_this_package(bench, tmp_path):
+    for name in ("bench", "medseg"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit(3)")
+    assert bench("show", "loss", "dice")[0] == 0
+
+
+def test_a_loss_is_shown_with_the_options_it_is_given(bench):
+    options = {o["name"]: o for o in json.loads(bench("show", "loss", "tversky", "--json")[1])["options"]}
+    code, out, err = bench("show", "loss", "tversky", "-o", "alpha=0.25")
+    assert (code, err) == (0, "")
+    assert f"0.25 (default {options['alpha']['default']})" in out
+    card = json.loads(bench("show", "loss", "tests_own:Sum", "-opower=2", "--classes", 1, "--json")[1])
+    assert [(o["name"], o["default"], o["value"]) for o in card["options"]] == [("power", 1, 2)]
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["show", "model", "unt"], "bench: unknown model 'unt', did you mean 'unet'?"),
         (["show", "model", "unet", "--size", "100"], "needs image sides divisible by 16, got 100 x 100"),
+        (["show", "model", "unet", "--size", "65"], "64 x 64 or 80 x 80 would fit"),
+        (["show", "loss", "tversky", "-o", "alfa=1"], "did you mean 'alpha'?"),
+        (["show", "loss", "tversky", "-o", "alpha=many"], "alpha"),
+        (["show", "loss", "tests_own:Sum", "-o", "pwer=2"], "did you mean 'power'?"),
         (["show", "model", "unet", "--size", "1x2x3"], "expected pixels as 64 or as ROWSxCOLUMNS"),
         (["show", "model", "unet", "--size", "0"], "expected pixels as 64 or as ROWSxCOLUMNS"),
         (["show", "model", "unet", "-o", "featres=[8,16]"], "did you mean 'features'?"),
@@ -303,6 +414,8 @@ def test_licences_are_those_of_the_distributions():
         "Apache License"
     )
     assert licence("segmentation_models_pytorch:Unet") == "MIT"
+    # Joins several, and is longer than a title.
+    assert licence("torch.nn:Conv2d") == metadata("torch")["License-Expression"]
     assert (distribution("nowhere.at:all"), licence("nowhere.at:all")) == ("unknown", "unknown")
 
 

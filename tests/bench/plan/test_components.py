@@ -31,7 +31,8 @@ class Deep(nn.Module):
 
 class Windowed(nn.Module):
     def forward(self, logits, target):
-        return F.avg_pool2d(logits, 11, padding=0).mean()
+        F.avg_pool2d(logits, 11)
+        return F.binary_cross_entropy_with_logits(logits[:, 0], target.float())
 
 
 class OneHot(nn.Module):

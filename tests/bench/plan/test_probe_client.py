@@ -130,6 +130,11 @@ def test_a_component_that_ends_the_process_is_named_and_the_others_are_still_ask
     assert asked(log) == [["unet", name, "resunet", "bad"], ["resunet", "bad"]]
 
 
+def test_a_signal_is_named() -> None:
+    assert client._how(3) == "exit status 3"
+    assert client._how(-11) == "signal 11, Segmentation fault"
+
+
 def test_a_subprocess_that_cannot_start_is_an_error_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

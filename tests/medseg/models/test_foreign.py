@@ -114,6 +114,18 @@ def test_a_class_that_takes_no_channels_is_told_the_names_that_would_do(target, 
         argument_names(target)
 
 
+def test_a_width_is_not_taken_for_the_channels():
+    def wide(num_channels=64, num_classes=2):
+        pass
+
+    def quicknat_like(num_classes=33, num_channels=1):
+        pass
+
+    with pytest.raises(ModelError, match="wide needs an argument for the channels of the images"):
+        called(wide)
+    assert called(quicknat_like) == {"num_channels": 1, "num_classes": 4}
+
+
 def test_resolved_options_hold_the_presets_and_leave_the_task_out():
     assert model_options(smp_like, {}) == {"encoder_name": "resnet34", "encoder_weights": None}
     assert model_options(monai_like, {}) == {"dropout": 0.5, "spatial_dims": 2}

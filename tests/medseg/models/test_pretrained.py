@@ -148,12 +148,13 @@ def test_the_vit_authors_file(folder, source, caplog):
     assert_same_encoder(model, source)
     report = model.pretrained
     assert set(report.loaded) == set(encoder(model))
-    assert set(report.initialised) == set(model.state_dict()) - set(encoder(model))
+    named = set(model.state_dict()) - {"position_grid"}
+    assert set(report.initialised) == named - set(encoder(model))
     assert sorted(report.skipped) == ["cls", "head/bias", "head/kernel"]
     assert report.interpolated == report.averaged == {}
     text = str(report)
     assert text in caplog.text
-    assert f"{len(encoder(model))} of the model's {len(model.state_dict())} tensors" in text
+    assert f"{len(encoder(model))} of the model's {len(named)} tensors" in text
     assert "the ViT authors' names" in text
     assert report.sha256 == known_sha256("vit.npz")
     assert "left as initialised: decoder (54), head (2)" in text
@@ -277,6 +278,15 @@ def test_as_many_positions_on_another_grid(folder, source):
     write(folder / "own.pth", own.state_dict())
     model = build(image_size=(32, 128), pretrained="own.pth")
     assert torch.equal(model.position_embedding, own.position_embedding)
+    model = build(image_size=(128, 32), pretrained="own.pth")
+    assert torch.equal(model.position_embedding, resample_grid(own.position_embedding, (2, 8), (8, 2)))
+    model = build(image_size=(64, 64), pretrained="own.pth")
+    assert model.pretrained.interpolated == {"position_embedding": "2 x 8 to 4 x 4"}
+    state = own.state_dict()
+    del state["position_grid"]
+    write(folder / "own.pth", state)
+    with pytest.raises(ModelError, match="position_embedding is 1 x 16 x 24, on an unknown grid"):
+        build(image_size=(32, 128), pretrained="own.pth")
 
 
 def test_positions_without_a_class_token(folder, source):
@@ -329,6 +339,24 @@ def test_wrong_shapes_are_refused_and_named(folder, source):
     )
     with pytest.raises(ModelError, match=match):
         build(width=48, pretrained="timm.pth")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_and_named(folder, source, value):
+    state = source.state_dict()
+    state["encoder.norm.weight"] = torch.full_like(state["encoder.norm.weight"], value)
+    write(folder / "own.safetensors", state)
+    with pytest.raises(
+        ModelError, match=r"1 of the encoder's .* encoder\.norm\.weight has values that are NaN"
+    ):
+        build(pretrained="own.safetensors")
+
+
+def test_a_model_without_numbers_is_matched_all_the_same(folder, source):
+    write(folder / "own.safetensors", source.state_dict())
+    with torch.device("meta"):
+        model = build(pretrained="own.safetensors")
+    assert model.pretrained.initialised == ()
 
 
 def test_another_network_is_refused(folder):

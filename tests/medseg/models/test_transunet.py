@@ -53,7 +53,7 @@ def test_parameters_and_shapes(size, positions, total):
         assert model.position_embedding.numel() == positions
         assert model(torch.empty(1, 1, size, size)).shape == (1, 4, size, size)
         # The number of tensors that the authors' model has; counters of batches left aside.
-        assert sum("num_batches_tracked" not in name for name in model.state_dict()) == 400
+        assert sum("num_batches_tracked" not in name for name in model.state_dict()) == 401  # and the grid
 
 
 def test_channels_of_the_decoder():

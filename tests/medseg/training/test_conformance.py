@@ -89,8 +89,13 @@ WRONG_SHAPES = {
     "level channels": lambda x, training: [x, half(x)[:, :1].repeat(1, 3, 1, 1)] if training else x,
     "no levels": lambda x, training: [] if training else x,
     "shifted": lambda x, training: x if training else x.roll(9, dims=-1),
+    "softmax": lambda x, training: x.softmax(dim=1),
+    "sigmoid in evaluation": lambda x, training: x if training else x.sigmoid(),
+    "softmax in training": lambda x, training: x.softmax(dim=1) if training else x,
 }
 WRONG_NUMBERS = {
+    "infinite": lambda x, image: x / 0,
+    "detached": lambda x, image: x.detach(),
     "nan gradient": lambda x, image: torch.sqrt(x * 0) + x,
     "random": lambda x, image: x + torch.rand(()),
     "batch": lambda x, image: x - x.mean(),
@@ -121,6 +126,11 @@ FAULTS = {
         r"in training at level 2 of 2 must return float \(2, 1, 16, 24\), got .*3, 16",
     ),
     "no levels": ("output_shape", "in training must return at least one level of logits, got none"),
+    "softmax": ("logits", "the model must return logits, but returns probabilities in evaluation"),
+    "sigmoid in evaluation": ("logits", "must return logits, but returns probabilities in evaluation"),
+    "softmax in training": ("logits", "must return logits, but returns probabilities in training"),
+    "infinite": ("logits", "must return finite logits, got NaN or infinity in evaluation"),
+    "detached": ("logits", "cannot be trained: no gradient reaches its parameters"),
     "declares too little": (
         "sizes_that_divide",
         "must take 33 x 49, multiples of its size_divisor 1: unet with 1",

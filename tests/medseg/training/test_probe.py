@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from medseg.losses import LOSSES
 from medseg.training.probe import answer
 
 FOREIGN = """
@@ -77,9 +78,28 @@ def test_a_model_that_fits_answers_with_its_options_and_size() -> None:
 
 
 @pytest.mark.parametrize("out_channels", [1, 4])
-@pytest.mark.parametrize("name", ["ce", "dice", "focal", "ce_dice", "bce", "bce_dice"])
+@pytest.mark.parametrize("name", LOSSES.names())
 def test_losses_answer_for_binary_and_multi_class(name: str, out_channels: int) -> None:
     assert ask("loss", name, out_channels)["ok"]
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize(
+    ("name", "options", "out_channels", "message"),
+    [
+        ("torch.nn:NLLLoss", {}, 4, "must be a loss of logits"),
+        ("torch.nn:MSELoss", {}, 1, ""),
+        ("torch.nn:L1Loss", {}, 1, ""),
+        ("monai:AsymmetricUnifiedFocalLoss", {}, 1, "must depend on the logits"),
+        ("dice", {"weights": [1, 0, 0, 0]}, 4, "must depend on the logits, got no gradient"),
+    ],
+)
+def test_losses_of_anything_but_logits_are_refused(
+    name: str, options: dict[str, Any], out_channels: int, message: str
+) -> None:
+    found = ask("loss", name, out_channels, **options)
+    assert not found["ok"]
+    assert message in found["problems"][0]["message"]
 
 
 def test_balanced_weights_need_no_data_here() -> None:
