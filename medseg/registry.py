@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
+from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -143,6 +146,28 @@ class Registry:
         if "torchvision::" in text:
             why += "; torch and torchvision must be of one build (both CPU, or both for one CUDA): reinstall both"
         return why
+
+
+def module_file(module: str) -> Path | None:
+    """Finds a module's file; unlike `find_spec` it does not import the packages that hold it.
+
+    Args:
+        module: Dotted name.
+
+    Returns:
+        The file, or none where there is no such module or it has none.
+    """
+    top, *steps = module.split(".")
+    try:
+        spec = find_spec(top) if top else None
+    except (ImportError, ValueError):
+        return None
+    for step in steps:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        spec = PathFinder.find_spec(f"{spec.name}.{step}", spec.submodule_search_locations)
+    origin = Path(spec.origin) if spec is not None and spec.origin else None
+    return origin if origin is not None and origin.is_file() else None
 
 
 def _nearest(module: Any, attribute: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.machinery import PathFinder
 from importlib.metadata import (
     PackageMetadata,
     PackageNotFoundError,
@@ -14,13 +13,11 @@ from importlib.metadata import (
     metadata,
     packages_distributions,
 )
-from importlib.util import find_spec
-from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 from medseg.errors import MedsegError
-from medseg.registry import Registry
+from medseg.registry import Registry, module_file
 
 KINDS = ("models", "losses", "tasks", "metrics")
 UNKNOWN = "unknown"
@@ -107,8 +104,10 @@ def _distributions() -> dict[str, list[str]]:
 def _component(registry: Registry, name: str) -> tuple[str, str]:
     """Reads summary and paper of a class or function out of its source."""
     module, _, attribute = registry.path(name).partition(":")
-    source = _source(module)
-    tree = ast.parse(source.read_bytes()) if source is not None else ast.Module([], [])
+    source = module_file(module)
+    # A compiled module says nothing to a parser.
+    text = source.read_bytes() if source is not None and source.suffix == ".py" else b""
+    tree = ast.parse(text)
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
             return first_line(ast.get_docstring(node)), _paper(node)
@@ -125,20 +124,6 @@ def _paper(node: ast.ClassDef | ast.FunctionDef) -> str:
         if named == ["paper"] and isinstance(value, ast.Constant):
             return str(value.value)
     return ""
-
-
-def _source(module: str) -> Path | None:
-    """Finds a module's file; `find_spec` of more than the top package would import what holds it."""
-    top, *steps = module.split(".")
-    try:
-        spec = find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    for step in steps:
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        spec = PathFinder.find_spec(f"{spec.name}.{step}", spec.submodule_search_locations)
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
 
 def _task(registry: Registry, name: str) -> tuple[str, str]:

@@ -5,10 +5,9 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions, version
-from importlib.util import find_spec
-from pathlib import Path
+
+from medseg.registry import module_file
 
 OURS = {"medseg", "bench"}
 # Neither do they count for our own models: a new torch makes no new study.
@@ -27,7 +26,7 @@ def external_source(path: str) -> str | None:
         path: ``module:Attribute``. Our own sources are in `code_fingerprint`.
     """
     module, _, attribute = path.partition(":")
-    if module.partition(".")[0] in OURS or _file(module) is None:
+    if module.partition(".")[0] in OURS or module_file(module) is None:
         return None
     home = _defining(module, attribute.partition(".")[0], set()) or module
     loose, packages = _loose_code(module)
@@ -54,7 +53,7 @@ def _loose_code(module: str) -> tuple[set[str], set[str]]:
             continue
         if "." in name:
             waiting.append(name.rpartition(".")[0])
-        if _file(name) is None:
+        if module_file(name) is None:
             continue
         if _is_installed(name):
             packages.add(top)
@@ -66,7 +65,7 @@ def _loose_code(module: str) -> tuple[set[str], set[str]]:
 
 def _defining(module: str, name: str, seen: set[tuple[str, str]]) -> str | None:
     """Returns the module that a name comes from, or none if the module does not have it."""
-    if (module, name) in seen or _file(module) is None:
+    if (module, name) in seen or module_file(module) is None:
         return None
     seen.add((module, name))
     for node in _statements(_tree(module).body):
@@ -112,7 +111,7 @@ def _origin(module: str, node: ast.ImportFrom) -> str:
     """Returns the absolute name of the module that a statement in another imports from."""
     if not node.level:
         return node.module or ""
-    file = _file(module)
+    file = module_file(module)
     steps = module.split(".")
     above = node.level - (file is not None and file.stem == "__init__")
     return ".".join((*steps[: len(steps) - above], *filter(None, [node.module])))
@@ -127,28 +126,13 @@ def _tree(module: str) -> ast.Module:
 
 
 def _content(module: str) -> bytes:
-    file = _file(module)
+    file = module_file(module)
     return b"" if file is None else file.read_bytes()
 
 
 def _is_installed(module: str) -> bool:
-    file = _file(module)
+    file = module_file(module)
     return file is not None and not _INSTALLED.isdisjoint(file.parts)
-
-
-def _file(module: str) -> Path | None:
-    """Finds a module's file; unlike `find_spec` it does not import the packages that hold it."""
-    top, *steps = module.split(".")
-    try:
-        spec = find_spec(top) if top else None
-    except (ImportError, ValueError):
-        return None
-    for step in steps:
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        spec = PathFinder.find_spec(f"{spec.name}.{step}", spec.submodule_search_locations)
-    origin = Path(spec.origin) if spec is not None and spec.origin else None
-    return origin if origin is not None and origin.is_file() else None
 
 
 def _versions(packages: Iterable[str]) -> list[str]:
