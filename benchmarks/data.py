@@ -29,7 +29,7 @@ from medseg.data.augment.draw import draw
 from medseg.losses import build_loss
 from medseg.models import build_model
 from medseg.training.config import TrainConfig
-from medseg.training.loop import make_optimizer
+from medseg.training.optimizer import make_optimizer
 
 FLIPS = ("horizontal", "vertical")
 CLASSES = 4

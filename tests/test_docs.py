@@ -8,6 +8,7 @@ import pytest
 from bench.suite import parse_suite
 from bench.suite.schema import BudgetSpec, Claim, Final, ModelEntry, ParameterSpec, Resources, Suite, Tune
 from medseg.training.config import AugmentConfig, TrainConfig
+from medseg.training.recipes import RECIPES
 
 TEXT = (Path(__file__).parents[1] / "docs" / "suite.md").read_text()
 
@@ -25,8 +26,43 @@ def test_every_key_is_documented(config):
 def test_the_defaults_are_the_documented_ones(config):
     for name, field in config.model_fields.items():
         if isinstance(field.default, int | float | str) and not isinstance(field.default, bool):
-            shown = re.search(rf"^\| `{name}` \| ([^|]*) \|", TEXT, re.MULTILINE).group(1).strip()
-            assert shown == field.default or float(shown) == field.default
+            assert_says(documented(name)[0], field.default)
+
+
+def test_values_that_are_no_numbers_are_documented():
+    for name, field in TrainConfig.model_fields.items():
+        if isinstance(field.default, bool) or field.default is None:
+            assert_says(documented(name)[0], field.default)
+
+
+def test_the_table_of_recipes_is_what_they_set():
+    table = TEXT.split("### Recipes\n")[1].split("\n\n")[1].splitlines()
+    names = [cell.strip() for cell in table[0].split("|")[2:-1]]
+    rows = {row.split("`")[1]: [cell.strip() for cell in row.split("|")[2:-1]] for row in table[2:]}
+    assert names == list(RECIPES)
+    assert rows.keys() == {key for recipe in RECIPES.values() for key in recipe.values}
+    for column, name in enumerate(names):
+        config = TrainConfig.model_validate({"recipe": name})
+        for key, cells in rows.items():
+            if key == "augment":
+                assert (cells[column] == "nnU-Net's 2D set") == (config.augment == AugmentConfig.nnunet())
+                assert (cells[column] == "our default") == (config.augment == AugmentConfig())
+            else:
+                assert_says(cells[column], getattr(config, key))
+
+
+def documented(name: str) -> list[str]:
+    """Returns the cells of a key's row, without the key."""
+    row = re.search(rf"^\| `{name}` \| (.*) \|$", TEXT, re.MULTILINE).group(1)
+    return [cell.strip() for cell in row.split("|")]
+
+
+def assert_says(shown: str, value: object) -> None:
+    words = {None: "null", True: "true", False: "false"}
+    if value is None or isinstance(value, bool):
+        assert shown == words[value]
+    else:
+        assert shown == value or float(shown) == value
 
 
 def test_the_example_is_read(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from bench.results.store import Store
@@ -86,7 +88,7 @@ def numbers(store: Store) -> pd.DataFrame:
     return cases[columns].sort_values(columns[:5]).reset_index(drop=True)
 
 
-def wait_for(condition, seconds: float = 120.0) -> None:
+def wait_for(condition, seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -204,13 +206,13 @@ train: {epochs: 1, steps_per_epoch: 2, batch_size: 4}
 
 
 def test_sigterm_stops_cleanly_too(bench):
-    process = bench.start("run", bench.write(SUITE % {"steps": 200}))
+    process = bench.start("run", bench.write(SUITE % {"steps": 100}))
     wait_for(lambda: committed(bench.store()) >= 1)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert "Interrupted" in output
-    assert list((bench.store().root / "checkpoints").glob("*.pt"))
+    assert list((bench.store().root / "checkpoints").glob("*.safetensors"))
 
 
 def test_interrupted_and_killed_runs_end_with_the_same_numbers(finished, bench):
@@ -218,7 +220,7 @@ def test_interrupted_and_killed_runs_end_with_the_same_numbers(finished, bench):
     process = bench.start("run", suite)
     wait_for(lambda: committed(bench.store()) >= 3)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert "Interrupted" in output
     partial = committed(bench.store())
@@ -235,16 +237,16 @@ def test_interrupted_and_killed_runs_end_with_the_same_numbers(finished, bench):
 
 
 def test_a_worker_that_is_killed_is_replaced(bench):
-    suite = bench.write((SUITE % {"steps": 60}).replace("trials: 2", "trials: 1"))
+    text = (SUITE % {"steps": 30}).replace("trials: 2", "trials: 1").replace("seeds: [0, 1]", "seeds: [0]")
+    suite = bench.write(text)
     process = bench.start("run", suite)
     wait_for(lambda: committed(bench.store()) >= 1)
-    worker = subprocess.run(
-        ["pgrep", "-f", "^ray::.*Trainable"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    os.kill(int(worker[0]), signal.SIGKILL)
+    children = psutil.Process(process.pid).children(recursive=True)
+    workers = [child for child in children if re.match("ray::.*Trainable", " ".join(child.cmdline()))]
+    workers[0].kill()
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    assert "12 of 12 are complete" in output
+    assert "8 of 8 are complete" in output
 
 
 def test_a_trial_that_diverges_is_a_row_and_the_rest_goes_on(bench):
@@ -272,7 +274,7 @@ def test_a_second_run_on_the_same_results_is_told_who_holds_them(bench):
     assert str(process.pid) in output
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
 
 
 @pytest.mark.parametrize(

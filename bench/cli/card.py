@@ -87,14 +87,15 @@ def flow(value: Any) -> str:
 
 def _option(name: str, field: FieldInfo, config: type[Config], given: Mapping[str, Any]) -> Option:
     if field.is_required():
-        return Option(name, None, given.get(name), _description(field), required=True)
+        return Option(name, None, given.get(name), option_text(field), required=True)
     # A shorthand for other options is not dumped.
     defaults = config.model_construct().model_dump(mode="json")
     default = defaults.get(name, field.get_default(call_default_factory=True))
-    return Option(name, default, given.get(name, default), _description(field))
+    return Option(name, default, given.get(name, default), option_text(field))
 
 
-def _description(field: FieldInfo) -> str:
+def option_text(field: FieldInfo) -> str:
+    """Returns what an option means, and which words it can be."""
     text = field.description or ""
     if get_origin(field.annotation) is Literal:
         choices = "One of " + ", ".join(map(str, get_args(field.annotation))) + "."

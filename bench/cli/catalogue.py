@@ -18,8 +18,9 @@ from typing import Any
 
 from medseg.errors import MedsegError
 from medseg.registry import Registry, module_file
+from medseg.training.recipes import RECIPES
 
-KINDS = ("models", "losses", "tasks", "metrics")
+KINDS = ("models", "losses", "tasks", "metrics", "recipes")
 UNKNOWN = "unknown"
 # Some packages give the whole text for a licence's name.
 LONGEST_LICENCE = 60
@@ -45,13 +46,15 @@ class Entry:
 
 
 def registry_of(kind: str) -> Registry:
-    """Returns the table of a kind, one of `KINDS`."""
+    """Returns the table of a kind, one of `KINDS` but recipes, which are values and need no table."""
     found: Registry = getattr(import_module(f"medseg.{kind}"), kind.upper())
     return found
 
 
 def entries(kind: str) -> list[Entry]:
-    """Returns all that a registry holds, sorted by name."""
+    """Returns all that there is of a kind, sorted by name."""
+    if kind == "recipes":
+        return _recipes()
     registry = registry_of(kind)
     plugins = {
         point.name: point.dist.name for point in entry_points(group=registry.group) if point.dist is not None
@@ -66,6 +69,14 @@ def entries(kind: str) -> list[Entry]:
             summary, paper = f"cannot be used: {error}", ""
         found.append(Entry(name, path, plugins.get(name) or distribution(path), summary, paper))
     return found
+
+
+def _recipes() -> list[Entry]:
+    path = "medseg.training.recipes:RECIPES"
+    return [
+        Entry(name, path, distribution(path), first_line(RECIPES[name].description), RECIPES[name].source)
+        for name in sorted(RECIPES)
+    ]
 
 
 def distribution(path: str) -> str:

@@ -25,6 +25,7 @@ from bench.cli.component_report import (
     say_task,
     say_verdict,
 )
+from bench.cli.recipe import recipe_card, say_recipe
 from medseg.errors import MedsegError
 
 Size = tuple[int, int]
@@ -110,6 +111,17 @@ def show_metric_command(name: str, as_json: bool) -> int:
         _print_json(card)
     else:
         say_metric(card, make_console())
+    return 0
+
+
+def show_recipe_command(name: str, as_json: bool) -> int:
+    """Prints what a recipe sets, and every hyper-parameter of training."""
+    with _quietly("reading the recipe"):
+        card = recipe_card(name)
+    if as_json:
+        _print_json(card)
+    else:
+        say_recipe(card, make_console())
     return 0
 
 

@@ -31,26 +31,26 @@ def say_model(card: Card, console: Console) -> None:
     _say_options(card["options"], console)
     console.print()
     console.print(_facts(_model_facts(card)))
-    _say_search(card["search"], console)
+    say_search(card["search"], console)
 
 
 def say_loss(card: Card, console: Console) -> None:
     """Prints a loss's card: its formula, its options, where to search."""
     _say_head(card, console)
     _say_options(card["options"], console)
-    _say_search(card["search"], console)
+    say_search(card["search"], console)
 
 
 def say_task(tree: Card, console: Console) -> None:
     """Prints a task as the keys of a suite's `tasks:`; what is not shown has its default."""
     for key, value in tree.items():
-        _line(console, f"{key}: {flow(value)}")
+        say_line(console, f"{key}: {flow(value)}")
 
 
 def say_metric(card: Card, console: Console) -> None:
     """Prints a metric's card."""
-    _line(console, f"{card['name']}: {card['title']}", "bold")
-    _line(console, card["text"])
+    say_line(console, f"{card['name']}: {card['title']}", "bold")
+    say_line(console, card["text"])
     console.print()
     facts = {
         "definition": card["definition"],
@@ -81,17 +81,31 @@ def say_verdict(name: str, failed: int, run: int, untried: int, skipped: int, co
     text = f"{failed} of {run} checks failed" if failed else f"all {run} checks passed"
     text += f", {untried} not tried" if untried else ""
     text += f", {skipped} skipped" if skipped else ""
-    _line(console, f"{name}: {text}", "red" if failed else "green")
+    say_line(console, f"{name}: {text}", "red" if failed else "green")
+
+
+def say_search(search: Mapping[str, Any], console: Console) -> None:
+    """Prints where options are worth searching, ready to be pasted into a suite."""
+    if search:
+        console.print()
+        say_line(console, "Worth searching; in a suite under tune:", "dim")
+        for text in _space(search):
+            say_line(console, text)
+
+
+def say_line(console: Console, text: str, style: str = "") -> None:
+    """Prints a text as it is, unwrapped."""
+    console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
 
 
 def _say_head(card: Card, console: Console) -> None:
-    _line(console, f"{card['name']}  {card['class']}", "bold")
-    _line(console, f"from {card['origin']}, licence: {card['licence']}", "dim")
+    say_line(console, f"{card['name']}  {card['class']}", "bold")
+    say_line(console, f"from {card['origin']}, licence: {card['licence']}", "dim")
     if card["paper"]:
-        _line(console, card["paper"], "dim")
+        say_line(console, card["paper"], "dim")
     if card["text"]:
         console.print()
-        _line(console, card["text"])
+        say_line(console, card["text"])
 
 
 def _say_options(options: Sequence[Card], console: Console) -> None:
@@ -113,13 +127,14 @@ def _say_options(options: Sequence[Card], console: Console) -> None:
 def _value(option: Card) -> str:
     if option["required"] and option["value"] is None:
         return "(required)"
-    value = _short(option["value"])
+    value = short(option["value"])
     if option["required"] or option["value"] == option["default"]:
         return value
-    return f"{value} (default {_short(option['default'])})"
+    return f"{value} (default {short(option['default'])})"
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Returns a value as YAML on one line, cut where it is long."""
     text = flow(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
 
@@ -151,14 +166,6 @@ def _model_facts(card: Card) -> dict[str, str]:
     return facts
 
 
-def _say_search(search: Mapping[str, Any], console: Console) -> None:
-    if search:
-        console.print()
-        _line(console, "Worth searching; in a suite under tune:", "dim")
-        for text in _space(search):
-            _line(console, text)
-
-
 def _space(search: Mapping[str, Any]) -> Iterator[str]:
     yield "space:"
     for path, spec in search.items():
@@ -172,7 +179,3 @@ def _facts(facts: Mapping[str, str]) -> Table:
     for name, value in facts.items():
         table.add_row(name, Text(value))
     return table
-
-
-def _line(console: Console, text: str, style: str = "") -> None:
-    console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""`bench show` and `bench check`: models, losses, tasks and metrics before a budget is spent on them."""
+"""`bench show` and `bench check`: models, losses, tasks, metrics and recipes before a budget is spent on them."""
 
 import sys
 
@@ -19,7 +19,7 @@ model_argument = click.argument("name", metavar="NAME|MODULE:CLASS")
 
 @click.group()
 def show() -> None:
-    """Show a model, loss, task or metric: what it is, its options, what it costs."""
+    """Show a model, loss, task, metric or recipe: what it is, its options, what it costs."""
 
 
 @show.command("model")
@@ -80,6 +80,16 @@ def show_metric(name: str, as_json: bool) -> None:
     from bench.cli.component_commands import show_metric_command
 
     sys.exit(show_metric_command(name, as_json))
+
+
+@show.command("recipe")
+@click.argument("name")
+@json_option
+def show_recipe(name: str, as_json: bool) -> None:
+    """Show a recipe: its source, what it sets, and every hyper-parameter of training with its search range."""
+    from bench.cli.component_commands import show_recipe_command
+
+    sys.exit(show_recipe_command(name, as_json))
 
 
 @click.group()

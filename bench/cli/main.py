@@ -13,7 +13,7 @@ from bench.cli.data import data
 from bench.cli.options import data_option, json_option
 from bench.errors import EXIT_CODES, BenchError
 
-KINDS = ("models", "losses", "tasks", "metrics")
+KINDS = ("models", "losses", "tasks", "metrics", "recipes")
 EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
 results_option = click.option(
@@ -118,6 +118,7 @@ for group in (check, data, show):
 def main() -> None:
     """Runs the command line; every expected error is one readable line and a documented exit code."""
     from medseg.errors import MedsegError
+    from medseg.training.outcome import StorageError
 
     # What Pillow and nibabel grumble about damaged files comes again as one line of ours.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"(PIL|nibabel|nrrd)\b")
@@ -135,12 +136,12 @@ def main() -> None:
     except (KeyboardInterrupt, click.exceptions.Abort):
         click.echo("interrupted; run the same command again to go on", err=True)
         sys.exit(130)
+    except (OSError, MemoryError, StorageError) as error:
+        click.echo(f"bench: {error}; what was computed is kept, the same command goes on", err=True)
+        sys.exit(4)
     except (BenchError, MedsegError) as error:
         click.echo(f"bench: {error}", err=True)
         sys.exit(getattr(error, "exit_code", 3))
-    except (OSError, MemoryError) as error:
-        click.echo(f"bench: {error}; what was computed is kept, the same command goes on", err=True)
-        sys.exit(4)
     except Exception:  # noqa: BLE001 - exit code 1 would say that trials failed
         traceback.print_exc()
         click.echo(

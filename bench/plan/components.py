@@ -10,12 +10,13 @@ from bench.plan.parameter import put
 from bench.plan.probe import Answer, Request, probe
 from bench.suite.document import YamlPath
 from bench.suite.findings import Finding, shown
-from bench.suite.resolve import Placed, effective_space
+from bench.suite.resolve import Placed, effective_space, network_sizes
 from bench.suite.schema import LossEntry, ModelEntry, Suite
 from medseg.tasks import TaskSpec
 
 Kind = Literal["model", "loss"]
-Sizes = tuple[tuple[int, int], ...]
+Size = tuple[int, int]
+Sizes = tuple[Size, ...]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def check_components(
 ) -> tuple[Components, list[Finding]]:
     """Builds every model and loss for every task, also at the ends of the ranges of its options.
 
-    Losses are tried once more with each model that trains on several levels of logits.
+    Models are built for the size that they see: `train.patch_size`, or the task's `image_size`. Losses are tried at
+    each of these, and once more with each model that trains on several levels of logits.
 
     Args:
         suite: The suite.
@@ -67,7 +69,8 @@ def check_components(
         answer = replies[question.request.key]
         name = (question.kind, question.entry.title, question.task.name)
         if question.drawn is None:
-            answers[name] = answer
+            if name not in answers or not answer.ok:
+                answers[name] = answer
             found += _wrong(question, answer)
         elif answers[name].ok:
             # Where the component as written does not fit, its variants say the same again.
@@ -82,15 +85,23 @@ def check_components(
 
 
 def _questions(suite: Suite, task: TaskSpec) -> Iterator[_Question]:
+    sizes = network_sizes(suite, task)
     for kind, section, entry in _entries(suite):
-        options = deepcopy(entry.options)
-        yield _Question(kind, entry, task, section, _request(kind, entry, options, task))
-        for name, placed in _options(suite, kind, entry).items():
-            for step, value in _samples(placed):
-                changed = deepcopy(entry.options)
-                put(changed, name.removeprefix(f"{kind}."), value)
-                drawn = (*placed.path, *step)
-                yield _Question(kind, entry, task, section, _request(kind, entry, changed, task), drawn)
+        for size in [sizes[entry.title]] if kind == "model" else dict.fromkeys(sizes.values()):
+            yield from _questions_at(size, suite, task, kind, section, entry)
+
+
+def _questions_at(
+    size: Size, suite: Suite, task: TaskSpec, kind: Kind, section: YamlPath, entry: LossEntry
+) -> Iterator[_Question]:
+    options = deepcopy(entry.options)
+    yield _Question(kind, entry, task, section, _request(kind, entry, options, task, size))
+    for name, placed in _options(suite, kind, entry).items():
+        for step, value in _samples(placed):
+            changed = deepcopy(entry.options)
+            put(changed, name.removeprefix(f"{kind}."), value)
+            drawn = (*placed.path, *step)
+            yield _Question(kind, entry, task, section, _request(kind, entry, changed, task, size), drawn)
 
 
 def _pairs(questions: Sequence[_Question], replies: Mapping[str, Answer]) -> Iterator[_Question]:
@@ -103,7 +114,7 @@ def _pairs(questions: Sequence[_Question], replies: Mapping[str, Answer]) -> Ite
             forms.setdefault((model.task.name, levels), model.entry.title)
     for loss in fitting:
         for (task, levels), title in forms.items():
-            if loss.kind == "loss" and loss.task.name == task:
+            if loss.kind == "loss" and loss.task.name == task and loss.request.image_size == levels[0]:
                 yield replace(loss, request=replace(loss.request, levels=levels), partner=title)
 
 
@@ -134,8 +145,8 @@ def _samples(placed: Placed) -> Iterator[tuple[YamlPath, Any]]:
         yield ("high",), spec.high
 
 
-def _request(kind: Kind, entry: LossEntry, options: dict[str, Any], task: TaskSpec) -> Request:
-    return Request(kind, entry.name, options, task.channels, task.out_channels, task.image_size)
+def _request(kind: Kind, entry: LossEntry, options: dict[str, Any], task: TaskSpec, size: Size) -> Request:
+    return Request(kind, entry.name, options, task.channels, task.out_channels, size)
 
 
 def _wrong(question: _Question, answer: Answer) -> Iterator[Finding]:
@@ -143,7 +154,9 @@ def _wrong(question: _Question, answer: Answer) -> Iterator[Finding]:
         steps = tuple(problem.where.split(".")[1:])
         place = question.drawn or (*question.section, *(("options", *steps) if steps else ()))
         partner = f" with the deep supervision of {question.partner}" if question.partner else ""
-        subject = f"{question.entry.title}{partner} on {question.task.name}"
+        rows, columns = size = question.request.image_size
+        patches = f" in patches of {rows} x {columns}" if size != question.task.image_size else ""
+        subject = f"{question.entry.title}{partner} on {question.task.name}{patches}"
         where = problem.where if steps else ""
         yield Finding(place, f"{subject}: {where + ': ' if where else ''}{problem.message}")
 

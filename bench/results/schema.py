@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from bench.errors import ResultsError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VERSION_KEY = b"medseg_bench.schema_version"
 
 TRIAL_STATUSES = (
@@ -26,6 +26,22 @@ UNDECIDED = ("interrupted", "infra_lost")
 VALUE_STATUSES = ("ok", "both_empty", "reference_empty", "prediction_empty", "missing", "failed")
 
 _TIME = pa.timestamp("us", tz="UTC")
+
+# What version 2 added to `trials`.
+_COST: dict[str, Any] = {
+    "gmacs": pa.float64(),
+    "samples_per_s": pa.float64(),
+    "data_share": pa.float64(),
+    "compute_share": pa.float64(),
+    "validation_share": pa.float64(),
+    "peak_memory_mb": pa.float64(),
+    "energy_j": pa.float64(),
+    "micro_batch": pa.int32(),
+    "processes": pa.int32(),
+    "compiled": pa.bool_(),
+    "memory_format": pa.string(),
+    "notes": pa.string(),
+}
 
 
 def _columns(required: Mapping[str, Any], optional: Mapping[str, Any]) -> Any:
@@ -72,6 +88,7 @@ TRIALS = _columns(
         "wall_s": pa.float64(),
         "train_s": pa.float64(),
         "device_s": pa.float64(),
+        **_COST,
     },
 )
 
@@ -121,7 +138,15 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
 
 Migration = Callable[[str, Any], Any]
 
-MIGRATIONS: dict[int, Migration] = {}
+
+def _add_cost(name: str, table: Any) -> Any:
+    if name == "trials":
+        for column, kind in _COST.items():
+            table = table.append_column(column, pa.nulls(len(table), kind))
+    return table
+
+
+MIGRATIONS: dict[int, Migration] = {1: _add_cost}
 """From version v: a function of the table's name and its Arrow table, returning that of version v + 1."""
 
 

@@ -168,13 +168,12 @@ def summarise(queues: Sequence[StudyQueue], ran: int, interrupted: bool, idle: b
         for known in (*tune, *final):
             if known.status != "complete":
                 reasons[f"{study.task.name}: {study.entry}: {known.status}: {known.detail}"] = None
-    failed = Counter(known.status for known in rows if known.status != "complete")
     return Summary(
         planned=planned,
         ran=ran,
         complete=sum(known.status == "complete" for known in rows),
         stale=sum(known.stale for known in rows),
-        failed=dict(failed),
+        failed=dict(Counter(known.status for known in rows if known.status != "complete")),
         reasons=tuple(reasons),
         hopeless=tuple(f"{q.study.task.name}: {q.study.entry}" for q in queues if q.failed),
         interrupted=interrupted,
@@ -247,4 +246,5 @@ def _worker(plan: Plan, study: Study, roots: dict[str, Path], code: str, options
         memory_gb=study.resources.memory_gb,
         stop_file=(options.results / "stop").absolute(),
         timeout_s=options.timeout_s,
+        keep_predictions=plan.suite.keep_predictions,
     )

@@ -40,3 +40,4 @@ class WorkerConfig(Config):
     memory_gb: float
     stop_file: Path
     timeout_s: float | None = None
+    keep_predictions: bool = False

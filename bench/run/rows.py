@@ -12,14 +12,26 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-# What a trial that never finished has no numbers for.
-UNFINISHED: Row = {
+# What nobody knows of a trial that ended without a summary.
+UNKNOWN: Row = {
     "value": math.nan,
     "parameters": None,
     "best_epoch": None,
     "steps": None,
     "train_s": math.nan,
     "device": "",
+    "gmacs": None,
+    "samples_per_s": None,
+    "data_share": None,
+    "compute_share": None,
+    "validation_share": None,
+    "peak_memory_mb": None,
+    "energy_j": None,
+    "micro_batch": None,
+    "processes": None,
+    "compiled": None,
+    "memory_format": None,
+    "notes": None,
 }
 
 
@@ -29,8 +41,8 @@ def trial_row(job: Job, worker: WorkerConfig, result: "TrialResult", elapsed_s: 
     Args:
         job: The job.
         worker: Of the run.
-        result: What the trial left.
-        elapsed_s: What a trial that did not complete has cost; it counts in a budget of device time.
+        result: What the trial left. A summary is kept however the trial ended.
+        elapsed_s: What a trial without a summary has cost; it counts in a budget of device time.
     """
     spec, now = job.spec, datetime.now(UTC)
     summary = dict(result.summary)
@@ -63,10 +75,12 @@ def trial_row(job: Job, worker: WorkerConfig, result: "TrialResult", elapsed_s: 
         "versions_json": json.dumps(versions, sort_keys=True),
         "started_at": now,
         "finished_at": now,
-        **UNFINISHED,
+        **UNKNOWN,
         "wall_s": elapsed_s,
         "device_s": elapsed_s,
         **summary,
+        # Its curve has scores, but no setting is chosen by a trial that did not complete.
+        **({} if result.status == "complete" else {"value": math.nan}),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from ray.tune.search import Searcher
 
+from bench.errors import BenchError
 from bench.run.job import Job, WorkerConfig
 from bench.run.queue import Known, StudyQueue
 from bench.run.tracker import Tracker
@@ -24,7 +25,11 @@ class SuiteSearcher(Searcher):  # type: ignore[misc]
         worker: What every worker is told.
         tracker: Followed by the display.
         stopping: Once true, nothing new is handed out.
-        lost: Called with a job whose worker died, to write its row.
+        lost: Called with a job whose worker died without a word, to write its row.
+
+    Attributes:
+        failure: Why results or journal can no longer be written, once they cannot: nothing new is handed out then.
+            Tune would turn it into text of its own.
     """
 
     def __init__(
@@ -40,11 +45,19 @@ class SuiteSearcher(Searcher):  # type: ignore[misc]
         self.workers, self.tracker = workers, tracker
         self.stopping, self.lost = stopping, lost
         self.jobs: dict[str, Job] = {}
+        self.failure: Exception | None = None
 
     def suggest(self, trial_id: str) -> dict[str, str] | str | None:
         """Returns the next job, None for "later", or FINISHED."""
-        if self.stopping():
+        if self.failure is not None or self.stopping():
             return str(Searcher.FINISHED)
+        try:
+            return self._next(trial_id)
+        except (OSError, BenchError) as error:
+            self.failure = error
+            return str(Searcher.FINISHED)
+
+    def _next(self, trial_id: str) -> dict[str, str] | str | None:
         for queue in sorted(self.queues.values(), key=lambda q: q.progress):
             job = queue.next_job()
             if job is not None:
@@ -56,13 +69,18 @@ class SuiteSearcher(Searcher):  # type: ignore[misc]
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tells the study how its job ended; a worker that died without a word is `infra_lost`."""
-        job = self.jobs.pop(trial_id)
+        try:
+            self._ended(self.jobs.pop(trial_id), result, error)
+        except (OSError, BenchError) as failure:
+            self.failure = self.failure or failure
+
+    def _ended(self, job: Job, result: dict[str, Any] | None, error: bool) -> None:
         if error or not result or result.get("status") in (None, "running"):
             status: str = "interrupted" if self.stopping() else "infra_lost"
             result = {}
         else:
             status = str(result["status"])
-        if status == "infra_lost":
+        if status == "infra_lost" and not result:
             self.lost(job)
         value = result.get("value")
         known = Known(

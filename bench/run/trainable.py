@@ -101,7 +101,7 @@ class TrialRunner(Trainable):  # type: ignore[misc]
 
 def checkpoint_path(results: Path, trial: str) -> Path:
     """Returns where a trial keeps its last state while it is not complete."""
-    return results / "checkpoints" / f"{trial}.pt"
+    return results / "checkpoints" / f"{trial}.safetensors"
 
 
 def start(
@@ -113,9 +113,11 @@ def start(
     from medseg.training.trial import TrialFiles, run_trial
 
     torch.set_num_threads(worker.cpus)
+    final, results = job.number < 0, worker.results
     files = TrialFiles(
-        checkpoint=checkpoint_path(worker.results, f"{job.trial}-{worker.code[:8]}"),
-        weights=worker.results / "weights" / f"{job.trial}.safetensors" if job.number < 0 else None,
+        checkpoint=checkpoint_path(results, f"{job.trial}-{worker.code[:8]}"),
+        weights=results / "weights" / f"{job.trial}.safetensors" if final else None,
+        predictions=results / "predictions" / job.trial if final and worker.keep_predictions else None,
     )
     return run_trial(job.spec, _data(job, worker), files, should_stop, use_cpu=worker.gpus == 0)
 

@@ -58,6 +58,10 @@ def fit(
     """Runs every queue until it is exhausted or `stopping` says so.
 
     Tune's own state goes to `scratch`: what counts is in the results store and the Optuna journal.
+
+    Raises:
+        OSError: If results or journal can no longer be written; what was running has ended then.
+        ResultsError: If an earlier result cannot be read.
     """
     searcher = SuiteSearcher(queues, workers, tracker, stopping, lost)
     tuner = tune.Tuner(
@@ -75,6 +79,8 @@ def fit(
     )
     with display:
         tuner.fit()
+    if searcher.failure is not None:
+        raise searcher.failure
 
 
 def request(config: dict[str, Any]) -> PlacementGroupFactory:

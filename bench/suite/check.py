@@ -1,14 +1,14 @@
 """Checks that span sections of a suite: names, labels, folds, overrides, search spaces, claims."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from bench.suite import resolve
 from bench.suite.check_space import check_spaces
+from bench.suite.check_train import check_train
 from bench.suite.document import YamlPath
-from bench.suite.findings import Finding, findings
+from bench.suite.findings import Finding, invalid
 from bench.suite.schema import AXES, LossEntry, Resources, Suite, TaskEntry
 from medseg.errors import RegistryError, UnknownNameError, did_you_mean
 from medseg.losses import LOSSES
@@ -16,7 +16,6 @@ from medseg.metrics import METRICS
 from medseg.models import MODELS
 from medseg.registry import Registry
 from medseg.tasks import TASKS, TaskSpec
-from medseg.training.config import TrainConfig
 
 
 def check_suite(suite: Suite) -> list[Finding]:
@@ -24,6 +23,7 @@ def check_suite(suite: Suite) -> list[Finding]:
     checks: tuple[Callable[[Suite], Iterator[Finding]], ...] = (
         _names,
         _overrides,
+        check_train,
         _data,
         _tuning,
         _claims,
@@ -31,17 +31,6 @@ def check_suite(suite: Suite) -> list[Finding]:
     )
     found = [finding for check in checks for finding in check(suite)]
     return list(dict.fromkeys(found))
-
-
-def known_tasks(suite: Suite) -> dict[int, TaskSpec]:
-    """Returns the suite's tasks that exist and whose overrides are valid, by position."""
-    tasks = {}
-    for index, entry in enumerate(suite.tasks):
-        try:
-            tasks[index] = resolve.task_spec(entry)
-        except (UnknownNameError, RegistryError, ValidationError):
-            continue
-    return tasks
 
 
 def _names(suite: Suite) -> Iterator[Finding]:
@@ -89,8 +78,8 @@ def _overrides(suite: Suite) -> Iterator[Finding]:
         if "phantom" in entry.overrides and (base is None or base.phantom is None):
             yield Finding((*prefix, "phantom"), f"{entry.name} is read from files: it has no phantom", True)
             continue
-        yield from _invalid(TaskSpec, resolve.task_tree(entry), entry.overrides, prefix)
-    for index, task in known_tasks(suite).items():
+        yield from invalid(TaskSpec, resolve.task_tree(entry), entry.overrides, prefix)
+    for index, task in resolve.known_tasks(suite).items():
         for number, metric in enumerate(task.metrics):
             yield from _unknown(METRICS, metric, ("tasks", index, "metrics", number))
         if task.selection_metric not in task.metrics:
@@ -99,30 +88,13 @@ def _overrides(suite: Suite) -> Iterator[Finding]:
                 f"selection_metric must be one of the task's metrics ({', '.join(task.metrics)}), "
                 f"got {task.selection_metric!r}",
             )
-    yield from _invalid(TrainConfig, suite.train, suite.train, ("train",))
     for index, model in enumerate(suite.models):
-        prefix = ("models", index)
-        tree = resolve.merged(suite.train, model.train)
-        yield from _invalid(TrainConfig, tree, model.train, (*prefix, "train"))
         tree = resolve.merged(suite.resources.model_dump(), model.resources)
-        yield from _invalid(Resources, tree, model.resources, (*prefix, "resources"))
-
-
-def _invalid(
-    kind: type[BaseModel], tree: Mapping[str, Any], over: Mapping[str, Any], prefix: YamlPath
-) -> Iterator[Finding]:
-    """Validates overrides in their place; only what they brought in is reported."""
-    try:
-        resolve.validated(kind, tree)
-    except ValidationError as error:
-        for finding in findings(error, kind, tree, prefix):
-            inner = finding.path[len(prefix) :]
-            if not inner or inner[0] in over:
-                yield finding
+        yield from invalid(Resources, tree, model.resources, ("models", index, "resources"))
 
 
 def _data(suite: Suite) -> Iterator[Finding]:
-    known = {task.dataset for task in known_tasks(suite).values()}
+    known = {task.dataset for task in resolve.known_tasks(suite).values()}
     # A task of one's own that is wrong elsewhere has its data set all the same.
     known |= {
         str(entry.overrides.get("dataset", entry.name)) for entry in suite.tasks if resolve.is_new(entry)
@@ -141,7 +113,7 @@ def _data(suite: Suite) -> Iterator[Finding]:
 
 def _tuning(suite: Suite) -> Iterator[Finding]:
     tune = suite.tune
-    for task in known_tasks(suite).values():
+    for task in resolve.known_tasks(suite).values():
         if task.split.file is not None:
             # How many folds it has is known once the file is read, in `bench.plan.make`.
             continue
@@ -174,7 +146,7 @@ def _tuning(suite: Suite) -> Iterator[Finding]:
 
 
 def _claims(suite: Suite) -> Iterator[Finding]:
-    tasks = {task.name: task for task in known_tasks(suite).values()}
+    tasks = {task.name: task for task in resolve.known_tasks(suite).values()}
     names = [entry.name for entry in suite.tasks]
     seen: set[str] = set()
     for index, claim in enumerate(suite.claims):

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from bench.suite import resolve
+from bench.suite.check_train import NEEDS_GPU
 from bench.suite.document import YamlPath
 from bench.suite.findings import Finding, findings, shown
 from bench.suite.resolve import Placed
@@ -14,6 +15,13 @@ from medseg.errors import did_you_mean
 from medseg.training.config import TrainConfig
 
 PARTS = ("train", "model", "loss")
+UNSEARCHED = {
+    "train.epochs": "it is the budget's unit; set tune.epochs or train.epochs",
+    "train.recipe": "it is short for base values; search those, or list the model twice, each with its recipe and "
+    "label",
+    "train.patch_size": "models are built for one size before anything starts; list the model twice, each with its "
+    "patch_size and label",
+}
 
 
 def check_spaces(suite: Suite) -> Iterator[Finding]:
@@ -35,18 +43,23 @@ def check_spaces(suite: Suite) -> Iterator[Finding]:
                 )
             try:
                 train = resolve.train_config(suite, model)
+                gpus = resolve.resources(suite, model).gpus
             except ValidationError:
-                train = None
+                train, gpus = None, 1.0
             for name, placed in space.items():
                 yield from _conditions(name, placed, space)
                 if train is not None and name in train_fields():
                     yield from _values(name, placed, train)
+            yield from _together(space)
+            if not gpus and "train.precision" in space:
+                yield from _without_gpu(space["train.precision"])
             yield from _cycles(space)
 
 
 def train_fields() -> tuple[str, ...]:
-    """Returns the dotted paths of what `train.*` can search: every field but the sections and the epochs."""
-    return tuple(f"train.{name}" for name in _leaves(TrainConfig) if name != "epochs")
+    """Returns the dotted paths of what `train.*` can search: every field but the sections and `UNSEARCHED`."""
+    names = (f"train.{name}" for name in _leaves(TrainConfig))
+    return tuple(name for name in names if name not in UNSEARCHED)
 
 
 def _leaves(model: type[BaseModel]) -> Iterator[str]:
@@ -73,12 +86,8 @@ def _path(name: str, path: YamlPath) -> Iterator[Finding]:
     part, _, rest = name.partition(".")
     if name.startswith("-"):
         yield Finding(path, f"null removes '{name[1:]}' from tune.space, which does not have it", True)
-    elif name == "train.epochs":
-        yield Finding(
-            path,
-            "train.epochs cannot be searched: it is the budget's unit; set tune.epochs or train.epochs",
-            True,
-        )
+    elif name in UNSEARCHED:
+        yield Finding(path, f"{name} cannot be searched: {UNSEARCHED[name]}", True)
     elif part not in PARTS or not all(name.split(".")) or not rest:
         known = ", ".join(f"{part}.*" for part in PARTS)
         hint = did_you_mean(name, train_fields()).split(" (")[0]
@@ -105,11 +114,35 @@ def _values(name: str, placed: Placed, train: TrainConfig) -> Iterator[Finding]:
     for step in inner:
         default = default[step]
     if not spec.contains(default):
+        hint = "" if default is not None else f"; set {name} under train:, or search choices with null"
         yield Finding(
             placed.path,
             f"the space must hold the default {name} = {shown(default)}, since the default setting is the first "
-            f"trial; it holds {spec}",
+            f"trial; it holds {spec}{hint}",
         )
+
+
+def _together(space: Mapping[str, Placed]) -> Iterator[Finding]:
+    """Searched apart, each value of one must go with each of the other."""
+    micro, batch = (space.get(f"train.{name}") for name in ("micro_batch", "batch_size"))
+    if micro is None or batch is None:
+        return
+    largest, smallest = (
+        [value for _, value in _samples(placed.spec) if isinstance(value, int | float)]
+        for placed in (micro, batch)
+    )
+    if largest and smallest and max(largest) > min(smallest):
+        yield Finding(
+            micro.path,
+            f"train.micro_batch must be at most train.batch_size, but up to {max(largest)} and down to "
+            f"{min(smallest)} may be drawn together",
+        )
+
+
+def _without_gpu(placed: Placed) -> Iterator[Finding]:
+    for index, choice in enumerate(placed.spec.choices or ()):
+        if choice == "fp16":
+            yield Finding((*placed.path, "choices", index), f"train.{NEEDS_GPU}")
 
 
 def _samples(spec: ParameterSpec) -> Iterator[tuple[YamlPath, Any]]:

@@ -1,7 +1,7 @@
 """From pydantic's errors to findings: a path in the suite, and one clear line."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -9,9 +9,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.suite.document import YamlPath
+from bench.suite.resolve import validated
 from medseg.errors import did_you_mean
+from medseg.training.config import TrainConfig
 
 MOST_SHOWN = 60
+# Keys that may be written and are no fields.
+SHORTHANDS: dict[type[BaseModel], tuple[str, ...]] = {TrainConfig: ("recipe",)}
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,26 @@ def findings(
     return found
 
 
+def invalid(
+    kind: type[BaseModel], tree: Mapping[str, Any], over: Mapping[str, Any], prefix: YamlPath
+) -> Iterator[Finding]:
+    """Validates overrides in their place; only what they brought in is reported.
+
+    Args:
+        kind: What the values must be.
+        tree: The values with the overrides among them.
+        over: The overrides.
+        prefix: Path of the overrides within the suite.
+    """
+    try:
+        validated(kind, tree)
+    except ValidationError as error:
+        for finding in findings(error, kind, tree, prefix):
+            inner = finding.path[len(prefix) :]
+            if not inner or inner[0] in over:
+                yield finding
+
+
 def written(path: YamlPath, tree: Any) -> YamlPath:
     """Returns the longest part of a path that exists in a tree."""
     for depth, step in enumerate(path):
@@ -76,7 +100,7 @@ def dotted(path: YamlPath) -> str:
 
 def shown(value: Any) -> str:
     """Returns a value for a message, shortened."""
-    text = repr(value)
+    text = "null" if value is None else repr(value)
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 
 
@@ -88,7 +112,7 @@ def known_keys(model: type[BaseModel], path: YamlPath) -> tuple[str, ...]:
     keys: dict[str, None] = {}
     for kind in here:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            keys.update(dict.fromkeys(kind.model_fields))
+            keys.update(dict.fromkeys((*SHORTHANDS.get(kind, ()), *kind.model_fields)))
     return tuple(keys)
 
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from bench.suite.document import YamlPath
 from bench.suite.schema import LossEntry, ModelEntry, ParameterSpec, Resources, Suite, TaskEntry
+from medseg.errors import RegistryError, UnknownNameError
 from medseg.tasks import TASKS, TaskSpec
 from medseg.training.config import TrainConfig
 
@@ -78,6 +79,17 @@ def task_spec(entry: TaskEntry) -> TaskSpec:
     return validated(TaskSpec, task_tree(entry))
 
 
+def known_tasks(suite: Suite) -> dict[int, TaskSpec]:
+    """Returns the suite's tasks that exist and whose overrides are valid, by position."""
+    tasks = {}
+    for index, entry in enumerate(suite.tasks):
+        try:
+            tasks[index] = task_spec(entry)
+        except (UnknownNameError, RegistryError, ValidationError):
+            continue
+    return tasks
+
+
 def train_config(suite: Suite, model: ModelEntry | None = None) -> TrainConfig:
     """Returns the base training setting, of the suite or with one of its models.
 
@@ -85,6 +97,15 @@ def train_config(suite: Suite, model: ModelEntry | None = None) -> TrainConfig:
         pydantic.ValidationError: If a value does not fit.
     """
     return validated(TrainConfig, merged(suite.train, model.train if model else {}))
+
+
+def network_sizes(suite: Suite, task: TaskSpec) -> dict[str, tuple[int, int]]:
+    """Returns the rows and columns that each model sees of a task, by the model's label.
+
+    Raises:
+        pydantic.ValidationError: If a value of `train` does not fit.
+    """
+    return {model.title: train_config(suite, model).patch_size or task.image_size for model in suite.models}
 
 
 def resources(suite: Suite, model: ModelEntry) -> Resources:

@@ -87,7 +87,7 @@ class ParameterSpec(Config):
 
     def __str__(self) -> str:
         if self.choices is not None:
-            return ", ".join(map(str, self.choices))
+            return ", ".join("null" if choice is None else str(choice) for choice in self.choices)
         return f"{self.low} to {self.high}" + (f" in steps of {self.step}" if self.step else "")
 
 
@@ -252,6 +252,9 @@ class Suite(Config):
     tune: Tune | None = Field(None, description="None: default settings, no tuning.")
     final: Final = Final()
     resources: Resources = Resources()
+    keep_predictions: bool = Field(
+        False, description="Keep every final trial's predictions on the native grid."
+    )
     claims: tuple[Claim, ...] = ()
 
     _compare = field_validator("compare")(_distinct)

@@ -50,7 +50,10 @@ class SegmentationLoss(nn.Module, ABC):
     channel the logit is the foreground's, and classes are 0 and 1.
 
     Subclasses write `compute`, and declare where they differ: `activation`; `bounded`, that the loss is never
-    negative and 0 for a right answer; `local`, that it does not depend on where pixels lie.
+    negative and 0 for a right answer; `local`, that it does not depend on where pixels lie;
+    `exact_across_processes`. Sums over the batch whose quotient or power is taken go through
+    `medseg.losses.reduce`, which adds those of other processes. Whether `valid` is none depends on the options
+    alone, so processes agree on it.
 
     Args:
         out_channels: Channels C of the logits: 1 for one foreground label, else one per class.
@@ -123,6 +126,11 @@ class SegmentationLoss(nn.Module, ABC):
         Returns:
             Scalar of the logits' type; 0 with a gradient of 0 where no pixel counts.
         """
+
+    @property
+    def exact_across_processes(self) -> bool:
+        """Whether the mean over processes, under `across_processes`, is the loss of the whole batch."""
+        return False
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Turns logits into probabilities, float32 of the same shape (B, C, H, W).

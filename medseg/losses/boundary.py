@@ -8,7 +8,7 @@ from medseg.losses.base import SegmentationLoss
 from medseg.losses.compound import require_one
 from medseg.losses.dice import GeneralisedDiceConfig, generalised_dice
 from medseg.losses.distance import signed_distance
-from medseg.losses.reduce import activate, class_masks, mean_of_classes, region_sums
+from medseg.losses.reduce import activate, class_masks, mean_of_classes, mean_over_batch, region_sums
 
 
 class BoundaryConfig(GeneralisedDiceConfig):
@@ -46,6 +46,7 @@ class BoundaryLoss(SegmentationLoss):
     config: BoundaryConfig
     bounded = False
     local = False
+    exact_across_processes = True
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""
@@ -64,5 +65,5 @@ class BoundaryLoss(SegmentationLoss):
             masks, probabilities = masks[:, 1:], probabilities[:, 1:]
             weights = None if weights is None else weights[1:]
         sums = (signed_distance(masks, valid).to(probabilities.dtype) * probabilities).sum(dim=(0, 2, 3))
-        pixels = target.numel() if valid is None else valid.sum().clamp_min(1)
-        return mean_of_classes(sums / pixels, weights)
+        means = sums / target.numel() if valid is None else mean_over_batch(sums, valid.sum())
+        return mean_of_classes(means, weights)

@@ -77,7 +77,8 @@ class _Adapted(SegmentationLoss):
     """Anyone's loss of (logits, class indices), with our checks, levels and precision.
 
     It gets the target as it came: whether it ignores a label, as torch's by `ignore_index`, is its business.
-    MONAI's losses, which want a channel axis, get it as (B, 1, H, W).
+    MONAI's losses, which want a channel axis, get it as (B, 1, H, W). Over processes it is the mean of the losses
+    of each process's images, since nobody knows what it sums.
     """
 
     bounded = False

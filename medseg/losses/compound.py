@@ -40,6 +40,7 @@ class CEDiceLoss(SegmentationLoss):
     paper = "Isensee et al. 2021, nnU-Net, https://doi.org/10.1038/s41592-020-01008-z"
     Config = CEDiceConfig
     config: CEDiceConfig
+    exact_across_processes = True
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""
@@ -79,6 +80,7 @@ class BCEDiceLoss(SegmentationLoss):
     Config = BCEDiceConfig
     config: BCEDiceConfig
     activation = "sigmoid"
+    exact_across_processes = True
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""
@@ -118,6 +120,7 @@ class DiceFocalLoss(SegmentationLoss):
     paper = "Zhu et al. 2019, AnatomyNet, https://arxiv.org/abs/1808.05238"
     Config = DiceFocalConfig
     config: DiceFocalConfig
+    exact_across_processes = True
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from medseg.config import search
 from medseg.losses.base import LossConfig, SegmentationLoss
-from medseg.losses.reduce import class_masks, mean_of_classes, mean_of_pixels, not_zero
+from medseg.losses.reduce import class_masks, mean_of_classes, mean_of_pixels, mean_over_batch
 from medseg.losses.soft import pixel_cross_entropy
 
 
@@ -23,6 +23,7 @@ class CELoss(SegmentationLoss):
     """
 
     paper = "Ronneberger, Fischer, Brox 2015, U-Net, https://arxiv.org/abs/1505.04597"
+    exact_across_processes = True
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""
@@ -40,6 +41,7 @@ class BCELoss(SegmentationLoss):
 
     paper = "Isensee et al. 2020, nnU-Net for brain tumor segmentation, https://arxiv.org/abs/2011.00848"
     activation = "sigmoid"
+    exact_across_processes = True
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""
@@ -65,11 +67,18 @@ class TopKCELoss(SegmentationLoss):
     pixels, rounded down but at least one, with the largest ``w(t_i) l_i``. Wu, Shen, van den Hengel 2016,
     "Bridging category-level and instance-level semantic image segmentation" (online bootstrapping),
     https://arxiv.org/abs/1605.06885; over the batch and with 10% as nnU-Net's TopK10 trainers.
+
+    Over processes, each picks the `fraction` of its own pixels: the order of all would have to be known.
     """
 
     paper = "Wu, Shen, van den Hengel 2016, Online bootstrapping, https://arxiv.org/abs/1605.06885"
     Config = TopKConfig
     config: TopKConfig
+
+    @property
+    def exact_across_processes(self) -> bool:
+        """Whether all pixels are picked."""
+        return self.config.fraction == 1
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""
@@ -88,7 +97,10 @@ class TopKCELoss(SegmentationLoss):
             counts = (torch.arange(len(picked), device=picked.device) < kept).to(losses.dtype)
         if weights is not None:
             counts = counts * weights[picked]
-        return (counts * losses[picked]).sum() / not_zero(counts.sum())
+        found, count = (counts * losses[picked]).sum(), counts.sum()
+        if weights is None and valid is None:
+            return found / count  # The same count in all processes.
+        return mean_over_batch(found, count)
 
     def _share(self, pixels: Any) -> Any:
         # In whole numbers, so that the host and the device round alike.
@@ -106,4 +118,4 @@ def binary_cross_entropy(
     if valid is None:
         return mean_of_classes(each.mean(dim=(0, 2, 3)), weights)
     sums = torch.where(valid.unsqueeze(1), each, 0).sum(dim=(0, 2, 3))
-    return mean_of_classes(sums / valid.sum().clamp_min(1), weights)
+    return mean_of_classes(mean_over_batch(sums, valid.sum()), weights)

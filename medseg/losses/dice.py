@@ -49,6 +49,7 @@ class DiceLoss(SegmentationLoss):
     paper = "Milletari, Navab, Ahmadi 2016, V-Net, https://arxiv.org/abs/1606.04797"
     Config = DiceConfig
     config: DiceConfig
+    exact_across_processes = True
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""
@@ -88,6 +89,7 @@ class GeneralisedDiceLoss(SegmentationLoss):
     paper = "Sudre et al. 2017, Generalised Dice overlap, https://arxiv.org/abs/1707.03237"
     Config = GeneralisedDiceConfig
     config: GeneralisedDiceConfig
+    exact_across_processes = True
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""
@@ -117,7 +119,7 @@ def soft_dice(sums: RegionSums, valid: Tensor | None, weights: Tensor | None, co
     """
     sums, weights = overlap_terms(sums, weights, config)
     dice = (2 * sums.overlap + config.smooth) / (sums.predicted + sums.reference + config.smooth)
-    return mean_of_images(mean_of_classes(1 - dice, weights), valid)
+    return mean_of_images(mean_of_classes(1 - dice, weights), None if config.batch else valid)
 
 
 def generalised_dice(
@@ -145,7 +147,8 @@ def generalised_dice(
         each = each * weights.to(each.dtype)
     overlap = (each * sums.overlap).sum(dim=1)
     size = (each * (sums.predicted + sums.reference)).sum(dim=1)
-    return mean_of_images(1 - (2 * overlap + config.smooth) / (size + config.smooth), valid)
+    loss = 1 - (2 * overlap + config.smooth) / (size + config.smooth)
+    return mean_of_images(loss, None if config.batch else valid)
 
 
 def _with_background(sums: RegionSums, pixels: int | Tensor) -> RegionSums:

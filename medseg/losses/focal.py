@@ -40,6 +40,7 @@ class FocalLoss(SegmentationLoss):
     paper = "Lin et al. 2017, Focal loss for dense object detection, https://arxiv.org/abs/1708.02002"
     Config = FocalConfig
     config: FocalConfig
+    exact_across_processes = True
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""

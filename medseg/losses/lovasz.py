@@ -29,11 +29,19 @@ class LovaszLoss(SegmentationLoss):
     Lovász hinge of the foreground, where `weights` have no effect. Berman, Triki, Blaschko 2018, "The
     Lovász-softmax loss", https://arxiv.org/abs/1705.08790; their code's hinge is per image by default, their
     softmax over the batch.
+
+    Over processes, that of the batch is the mean of those of each process's images: the order of all pixels
+    would have to be known.
     """
 
     paper = "Berman, Triki, Blaschko 2018, The Lovász-softmax loss, https://arxiv.org/abs/1705.08790"
     Config = LovaszConfig
     config: LovaszConfig
+
+    @property
+    def exact_across_processes(self) -> bool:
+        """Whether images are taken one by one."""
+        return self.config.per_image
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""
@@ -49,12 +57,13 @@ class LovaszLoss(SegmentationLoss):
             errors = torch.where(valid.unsqueeze(1), errors, -1)
         errors, masks = self._regions(errors), self._regions(masks)
         losses = lovasz(errors, masks)
+        images = valid if self.config.per_image else None
         if channels == 1:
-            return mean_of_images(losses[:, 0], valid)
+            return mean_of_images(losses[:, 0], images)
         each = masks.any(dim=2).to(losses.dtype)
         if self.weights is not None:
             each = each * self.weights.to(losses.dtype)
-        return mean_of_images((each * losses).sum(dim=1) / not_zero(each.sum(dim=1)), valid)
+        return mean_of_images((each * losses).sum(dim=1) / not_zero(each.sum(dim=1)), images)
 
     def _regions(self, values: Tensor) -> Tensor:
         """Returns (B, C, H, W) as (images, C, pixels)."""

@@ -61,11 +61,12 @@ class TverskyLoss(SegmentationLoss):
     paper = "Salehi, Erdogmus, Gholipour 2017, Tversky loss function, https://arxiv.org/abs/1706.05721"
     Config = TverskyConfig
     config: TverskyConfig
+    exact_across_processes = True
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""
         distances, weights = _one_minus_tversky(logits, target, valid, self.weights, self.config)
-        return mean_of_images(mean_of_classes(distances, weights), valid)
+        return mean_of_images(mean_of_classes(distances, weights), None if self.config.batch else valid)
 
 
 class FocalTverskyLoss(SegmentationLoss):
@@ -81,12 +82,13 @@ class FocalTverskyLoss(SegmentationLoss):
     paper = "Abraham, Khan 2019, A novel focal Tversky loss function, https://arxiv.org/abs/1810.07842"
     Config = FocalTverskyConfig
     config: FocalTverskyConfig
+    exact_across_processes = True
 
     def compute(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         """See `SegmentationLoss.compute`."""
         distances, weights = _one_minus_tversky(logits, target, valid, self.weights, self.config)
         focused = _power(distances, 1 / self.config.gamma)
-        return mean_of_images(mean_of_classes(focused, weights), valid)
+        return mean_of_images(mean_of_classes(focused, weights), None if self.config.batch else valid)
 
 
 def _one_minus_tversky(

@@ -1,10 +1,12 @@
 """From a model to case rows: predict slices, go back to the native grid, measure."""
 
 import math
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +19,8 @@ from medseg.tasks import TaskSpec
 from medseg.training.outcome import Row
 
 Predict = Callable[[Tensor], Tensor]
+# Cases that may wait for the host before the GPU waits for it.
+MOST_WAITING = 16
 
 
 class HasProbabilities(Protocol):
@@ -34,55 +38,24 @@ def predictor(model: nn.Module, loss: HasProbabilities) -> Predict:
     return predict
 
 
-def predict_cases(
-    predict: Predict, prepared: Prepared, cases: Iterable[Case], device: torch.device, batch_size: int
-) -> Iterator[tuple[Case, NDArray[np.uint8]]]:
-    """Predicts cases as class indices on their native grids.
+@dataclass(frozen=True)
+class Measured:
+    """A case that was predicted and measured.
 
-    Probabilities, not labels, are brought back to the native grid; the decision is the last step. Batches go on
-    over cases, since an X-ray has one slice; a large volume is decided a batch of slices at a time.
-
-    Yields:
-        Each case with its class indices, the shape of its reference label.
+    Args:
+        case: The case.
+        prediction: Class indices on its native grid, uint8.
+        rows: One per label and metric.
     """
-    waiting: list[tuple[Case, int, int]] = []
-    found: dict[str, list[NDArray[np.uint8]]] = defaultdict(list)
-    for case in cases:
-        part = prepared.slices(case.id)
-        for start in range(part.start, part.stop):
-            waiting.append((case, start, start - part.start))
-            if len(waiting) == batch_size:
-                yield from _predicted(predict, prepared, waiting, found, device)
-                waiting = []
-    if waiting:
-        yield from _predicted(predict, prepared, waiting, found, device)
 
+    case: Case
+    prediction: NDArray[np.uint8]
+    rows: list[Row]
 
-def _predicted(
-    predict: Predict,
-    prepared: Prepared,
-    slices: list[tuple[Case, int, int]],
-    found: dict[str, list[NDArray[np.uint8]]],
-    device: torch.device,
-) -> Iterator[tuple[Case, NDArray[np.uint8]]]:
-    """Predicts one batch of slices; yields the cases that it completes, and keeps what is found of the last."""
-    images = prepared.images[[index for _, index, _ in slices]]
-    with torch.inference_mode():
-        probabilities = predict(torch.from_numpy(images).to(device).float()).cpu().numpy()
-    for case, group in groupby(enumerate(slices), key=lambda item: item[1][0]):
-        rows = list(group)
-        first = rows[0][1][2]
-        some = probabilities[[row for row, _ in rows]]
-        found[case.id].append(decide(prepared.to_native(case.id, some, first)))
-        if rows[-1][1][1] + 1 == prepared.slices(case.id).stop:
-            yield case, np.concatenate(found.pop(case.id)).reshape(case.shape)
-
-
-def decide(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Turns probabilities (C, *grid) into class indices: threshold 1/2 for one channel, else the largest."""
-    if len(probabilities) == 1:
-        return np.asarray(probabilities[0] >= 0.5, dtype=np.uint8)
-    return np.asarray(probabilities.argmax(axis=0), dtype=np.uint8)
+    @property
+    def constant(self) -> bool:
+        """Whether the whole case was predicted as one class."""
+        return bool(self.prediction.min() == self.prediction.max())
 
 
 def evaluate_cases(
@@ -94,33 +67,112 @@ def evaluate_cases(
     metrics: Sequence[str],
     device: torch.device,
     batch_size: int = 32,
-) -> Iterator[Row]:
-    """Yields one row per case, label and metric. A case that cannot be measured becomes `failed` rows."""
-    for case, prediction in predict_cases(predict, prepared, cases, device, batch_size):
-        reference = prepared.reference(case.id)
-        spacing = prepared.spacing_mm(case.id)
-        common: Row = {
-            "part": part,
-            "case": case.id,
-            "patient": case.patient,
-            "subgroup": case.subgroup,
-            "diagonal": diagonal_mm(reference.shape, spacing),
+) -> Iterator[Measured]:
+    """Predicts and measures cases, in their order. A case that cannot be measured has `failed` rows.
+
+    Probabilities, not labels, are brought back to the native grid; the decision is the last step. Batches go on
+    over cases, since an X-ray has one slice; a large volume is decided a batch of slices at a time. Beside a GPU,
+    threads do what is left to the host while the next batch is predicted.
+    """
+
+    def measure(case: Case, chunks: list[Future[NDArray[np.uint8]]]) -> Measured:
+        prediction = np.concatenate([chunk.result() for chunk in chunks]).reshape(case.shape)
+        return Measured(case, prediction, _rows(task, prepared, case, prediction, part, metrics))
+
+    with _executor(device) as executor:
+        chunks: dict[str, list[Future[NDArray[np.uint8]]]] = defaultdict(list)
+        waiting: deque[Future[Measured]] = deque()
+        for case, first, probabilities, last in _predicted(predict, prepared, cases, device, batch_size):
+            chunks[case.id].append(executor.submit(_decided, prepared, case.id, probabilities, first))
+            if last:
+                waiting.append(executor.submit(measure, case, chunks.pop(case.id)))
+            while waiting and (waiting[0].done() or len(waiting) > MOST_WAITING):
+                yield waiting.popleft().result()
+        for measured in waiting:
+            yield measured.result()
+
+
+def _predicted(
+    predict: Predict, prepared: Prepared, cases: Iterable[Case], device: torch.device, batch_size: int
+) -> Iterator[tuple[Case, int, NDArray[np.float32], bool]]:
+    """Yields a case, its first slice in this batch, the probabilities of some slices, and whether that was all."""
+    slices: list[tuple[Case, int]] = []
+    for case in cases:
+        part = prepared.slices(case.id)
+        slices += [(case, index) for index in range(part.start, part.stop)]
+    for start in range(0, len(slices), batch_size):
+        batch = slices[start : start + batch_size]
+        images = prepared.images[[index for _, index in batch]]
+        with torch.inference_mode():
+            probabilities = predict(torch.from_numpy(images).to(device).float()).cpu().numpy()
+        for _, group in groupby(enumerate(batch), key=lambda item: item[1][0].id):
+            rows = list(group)
+            case, first = rows[0][1]
+            part = prepared.slices(case.id)
+            some = probabilities[rows[0][0] : rows[-1][0] + 1]
+            yield case, first - part.start, some, rows[-1][1][1] + 1 == part.stop
+
+
+def _decided(
+    prepared: Prepared, case_id: str, probabilities: NDArray[np.float32], first: int
+) -> NDArray[np.uint8]:
+    return decide(prepared.to_native(case_id, probabilities, first))
+
+
+class _AtOnce(Executor):
+    """Does what it is given in the calling thread."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+def _executor(device: torch.device) -> Executor:
+    return ThreadPoolExecutor(max(1, torch.get_num_threads())) if device.type == "cuda" else _AtOnce()
+
+
+def decide(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Turns probabilities (C, *grid) into class indices: threshold 1/2 for one channel, else the largest."""
+    if len(probabilities) == 1:
+        return np.asarray(probabilities[0] >= 0.5, dtype=np.uint8)
+    return np.asarray(probabilities.argmax(axis=0), dtype=np.uint8)
+
+
+def _rows(
+    task: TaskSpec,
+    prepared: Prepared,
+    case: Case,
+    prediction: NDArray[np.uint8],
+    part: str,
+    metrics: Sequence[str],
+) -> list[Row]:
+    reference = prepared.reference(case.id)
+    spacing = prepared.spacing_mm(case.id)
+    common: Row = {
+        "part": part,
+        "case": case.id,
+        "patient": case.patient,
+        "subgroup": case.subgroup,
+        "diagonal": diagonal_mm(reference.shape, spacing),
+    }
+    labels = tuple(task.labels)
+    try:
+        values = evaluate_case(reference, prediction, spacing, labels, metrics)
+    except ValueError:
+        values = unmeasured_case(labels, metrics, "failed")
+    return [
+        common
+        | {
+            "label": value.label,
+            "metric": value.metric,
+            "definition": value.definition,
+            "value": value.value,
+            "status": value.status,
+            "unit": task.unit if METRICS.load(value.metric).distance else "",
         }
-        labels = tuple(task.labels)
-        try:
-            values = evaluate_case(reference, prediction, spacing, labels, metrics)
-        except ValueError:
-            values = unmeasured_case(labels, metrics, "failed")
-        for value in values:
-            spec = METRICS.load(value.metric)
-            yield common | {
-                "label": value.label,
-                "metric": value.metric,
-                "definition": value.definition,
-                "value": value.value,
-                "status": value.status,
-                "unit": task.unit if spec.distance else "",
-            }
+        for value in values
+    ]
 
 
 def selection_score(rows: Iterable[Row], metric: str) -> float:

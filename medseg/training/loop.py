@@ -1,78 +1,33 @@
 """The optimisation: a resumable loop of steps and epochs."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from medseg.data import Prepared
-from medseg.data.augment.apply import augment
-from medseg.data.augment.draw import draw
-from medseg.data.feed import Feed
-from medseg.training.config import TrainConfig, TrialSpec
-from medseg.training.outcome import DivergedError, Epoch, InterruptedTrialError
-from medseg.training.sampling import SliceSampler, derive_seed
+from medseg.training.batches import Batches
+from medseg.training.config import TrialSpec
+from medseg.training.instance_norm import speed_up_instance_norm
+from medseg.training.optimizer import WeightAverage, make_optimizer, restore_optimizer
+from medseg.training.outcome import Epoch, InterruptedTrialError, Validation
+from medseg.training.placement import compiles, memory_format, set_up_device
+from medseg.training.processes import Processes
+from medseg.training.progress import Progress
+from medseg.training.sampling import LAYERS, derive_seed
 from medseg.training.schedule import learning_rate, plateau_drops
+from medseg.training.stopwatch import Stopwatch
+from medseg.training.sync_norm import synchronise_batch_norm
 
-# Streams of randomness that must not coincide.
-SAMPLE, AUGMENT, LAYERS = 1, 2, 3
-
-
-@dataclass
-class Progress:
-    """Where a run stands; plain values, so that a checkpoint holds all of it."""
-
-    step: int = 0
-    losses: list[float] = field(default_factory=list)
-    curves: list[dict[str, float]] = field(default_factory=list)
-    best_score: float = -math.inf
-    best_epoch: int = -1
-    wall_s: float = 0.0
-    data_s: float = 0.0
-    train_s: float = 0.0
-    validation_s: float = 0.0
-
-
-def make_accelerator(precision: str, use_cpu: bool) -> Accelerator:
-    """Returns a fresh Accelerator; a reused worker may have had one of another precision."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=use_cpu)
-
-
-def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Returns the optimiser that the settings name."""
-    common: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), momentum=config.momentum, nesterov=config.momentum > 0, **common
-        )
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(model.parameters(), **common)
-
-
-def memory_format(model: nn.Module, device: torch.device) -> torch.memory_format:
-    """Returns channels_last, which is faster on CPUs (1.3 times here), except where it would crash.
-
-    torch 2.13's CPU build writes past its buffers in the weight gradient of a strided 1x1 convolution of few
-    channels in channels_last (15 -> 16 channels, batch 16, 64x64: segmentation fault).
-    """
-    if device.type == "cpu" and any(_crashes_in_channels_last(part) for part in model.modules()):
-        return torch.contiguous_format
-    return torch.channels_last
-
-
-def _crashes_in_channels_last(part: nn.Module) -> bool:
-    if not isinstance(part, nn.Conv2d):
-        return False
-    strided_1x1 = set(part.kernel_size) == {1} and max(part.stride) > 1
-    return strided_1x1 and min(part.in_channels, part.out_channels) < 32
+# Several processes ask one another only so often whether to stop: an answer makes all of them wait.
+STOP_EVERY = 10
+# Columns of a learning curve.
+CURVE = ("epoch", "step", "train_loss", "learning_rate", "score", "wall_s")
 
 
 class Loop:
@@ -84,8 +39,12 @@ class Loop:
         loss: Loss of (logits, class indices).
         prepared: The task's prepared arrays.
         train_slices: Indices of the training slices.
-        validate: Returns the validation score of the current weights; higher is better.
+        validate: Scores the weights that the model holds when it is called.
         accelerator: Places and casts.
+        at_step: Called before every step, at which `state` is whole.
+
+    Raises:
+        ConfigError: If the batch cannot be shared out among the processes.
     """
 
     def __init__(
@@ -95,50 +54,64 @@ class Loop:
         loss: nn.Module,
         prepared: Prepared,
         train_slices: Sequence[int],
-        validate: Callable[[], float],
+        validate: Callable[[], Validation],
         accelerator: Accelerator,
+        at_step: Callable[[], None] = lambda: None,
     ):
         self.spec, self.config = spec, spec.train
-        self.accelerator, self.validate = accelerator, validate
-        slices = np.asarray(train_slices, dtype=np.int64)
-        self.sampler = SliceSampler(
-            slices,
-            prepared.counts[slices, 1:] > 0,
-            self.config.batch_size,
-            self.config.foreground_share,
-            derive_seed(spec.seed, SAMPLE),
-        )
-        self.feed = Feed(prepared, slices, self.sampler.batch, accelerator.device)
+        self.accelerator, self.validate, self.at_step = accelerator, validate, at_step
+        self.processes = Processes(accelerator, self.config.batch_size)
+        set_up_device(accelerator.device)
         self.memory_format = memory_format(model, accelerator.device)
-        model = model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.batches = Batches(
+            spec, prepared, train_slices, accelerator.device, self.processes.rows, self.memory_format
+        )
+        model = speed_up_instance_norm(model)
+        model = model.to(device=accelerator.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        if self.processes.count > 1:
+            model = synchronise_batch_norm(model)
         self.model, self.optimizer = accelerator.prepare(model, make_optimizer(model, self.config))
+        self._module: nn.Module = accelerator.unwrap_model(self.model)
+        self.compiled = compiles(self.config, accelerator.device)
+        self._forward = torch.compile(self.model) if self.compiled else self.model
         self.loss = loss.to(accelerator.device)
-        self.progress = Progress()
+        own_rows = self.processes.rows.stop - self.processes.rows.start
+        self.progress = Progress(micro_batch=min(self.config.micro_batch or own_rows, own_rows))
         self.best_weights: dict[str, Tensor] = {}
+        self.average: WeightAverage | None = None
+        if self.config.ema_decay is not None:
+            self.average = WeightAverage(self.weights(), self.config.ema_decay)
+        self._stopwatch = Stopwatch(accelerator.device)
+        self._pending: list[Tensor] = []
+        self._since = time.perf_counter()
 
     def weights(self) -> dict[str, Tensor]:
-        """Returns the current weights by name."""
-        state: dict[str, Tensor] = self.accelerator.unwrap_model(self.model).state_dict()
+        """Returns the weights by name, as they are trained."""
+        state: dict[str, Tensor] = self._module.state_dict()
         return state
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Puts weights into the model."""
-        self.accelerator.unwrap_model(self.model).load_state_dict(weights)
+        self._module.load_state_dict(weights)
 
     def state(self) -> dict[str, Any]:
         """Returns all that a continued run needs, as tensors and plain values."""
         return {
             "model": self.weights(),
             "optimizer": self.optimizer.state_dict(),
+            "average": self.average.weights if self.average else {},
             "best": self.best_weights,
-            "progress": vars(self.progress) | {"losses": list(self.progress.losses)},
+            "progress": {**vars(self.progress), "losses": list(self.progress.losses)},
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continues from what `state` returned."""
         self.load_weights(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        restore_optimizer(self.optimizer, state["optimizer"])
+        if self.average is not None:
+            for name, tensor in state["average"].items():
+                self.average.weights[name].copy_(tensor)
         self.best_weights = state["best"]
         self.progress = Progress(**state["progress"])
         if self.accelerator.scaler:
@@ -148,43 +121,68 @@ class Loop:
         """Runs what is left, one epoch at a time.
 
         Raises:
-            DivergedError: If a loss is not finite.
+            DivergedError: If a loss is not finite, or nothing is learned.
             InterruptedTrialError: If `should_stop` says so; the progress so far is in `state()`.
         """
         while self.progress.step < self.config.epochs * self.config.steps_per_epoch:
             yield self._epoch(should_stop)
 
+    def flush(self) -> None:
+        """Brings losses and times from the device; until then they stay there, since a GPU would have to wait."""
+        progress = self.progress
+        if self._pending:
+            losses = self.processes.mean(torch.stack(self._pending).float())
+            self._pending.clear()
+            progress.losses += losses.tolist()
+        elapsed, self._since = time.perf_counter() - self._since, time.perf_counter()
+        progress.train_s += elapsed
+        progress.wall_s += elapsed
+        progress.data_s += self._stopwatch.seconds()
+
     def _epoch(self, should_stop: Callable[[], bool]) -> Epoch:
-        progress, per_epoch = self.progress, self.config.steps_per_epoch
-        started = time.perf_counter()
+        progress = self.progress
+        self._since = time.perf_counter()
         self.model.train()
-        pending: list[Tensor] = []
         rate = 0.0
         try:
-            while len(progress.losses) + len(pending) < per_epoch:
-                if should_stop():
+            while len(progress.losses) + len(self._pending) < self.config.steps_per_epoch:
+                self.at_step()
+                if self._stops(should_stop):
                     raise InterruptedTrialError(f"stopped after step {progress.step}, checkpoint saved")
                 rate = self._rate()
-                pending.append(self._step(rate))
+                self._pending.append(self._step(rate))
                 progress.step += 1
         finally:
-            # Losses stay on the device until here: reading one per step would stall a GPU.
-            progress.losses += torch.stack(pending).float().tolist() if pending else []
-            elapsed = time.perf_counter() - started
-            progress.train_s += elapsed
-            progress.wall_s += elapsed
-        self._check_finite()
+            self.flush()
+        progress.check_finite()
         return self._close_epoch(rate)
 
+    def _stops(self, should_stop: Callable[[], bool]) -> bool:
+        if self.processes.count == 1:
+            return should_stop()
+        if self.progress.step % STOP_EVERY:
+            return False
+        # All must end at the same step and alike, or some would wait for the others for ever.
+        late: TimeoutError | None = None
+        stop = False
+        try:
+            stop = should_stop()
+        except TimeoutError as error:
+            late = error
+        if self.processes.any(late is not None):
+            raise late or TimeoutError("another process of the trial ran out of time")
+        return self.processes.any(stop)
+
     def _close_epoch(self, rate: float) -> Epoch:
-        progress = self.progress
+        progress, config = self.progress, self.config
         started = time.perf_counter()
-        self.model.eval()
-        score = self.validate()
-        epoch = progress.step // self.config.steps_per_epoch
-        if score > progress.best_score or not self.best_weights:
-            progress.best_score, progress.best_epoch = score, epoch
-            self.best_weights = {name: tensor.detach().clone() for name, tensor in self.weights().items()}
+        with self.evaluated_weights() as weights:
+            found = self.validate()
+            epoch = progress.step // config.steps_per_epoch
+            if found.score > progress.best_score or not self.best_weights:
+                progress.best_score, progress.best_epoch = found.score, epoch
+                self.best_weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        progress.constant_epochs = progress.constant_epochs + 1 if found.constant else 0
         elapsed = time.perf_counter() - started
         progress.validation_s += elapsed
         progress.wall_s += elapsed
@@ -193,47 +191,74 @@ class Loop:
             step=progress.step,
             train_loss=float(np.mean(progress.losses)),
             learning_rate=rate,
-            score=score,
+            score=found.score,
             best_score=progress.best_score,
             wall_s=progress.wall_s,
+            samples_per_s=progress.step * config.batch_size / progress.train_s,
         )
-        curve = vars(report).copy()
-        del curve["best_score"]
-        progress.curves.append(curve)
+        progress.curves.append({name: getattr(report, name) for name in CURVE})
         progress.losses = []
+        progress.check_learning(config.stalled_epochs)
         return report
+
+    @contextmanager
+    def evaluated_weights(self) -> Iterator[dict[str, Tensor]]:
+        """Puts the weights into the model that are validated and kept: the average, if there is one."""
+        self.model.eval()
+        own = self.weights()
+        if self.average is None:
+            yield own
+            return
+        kept = {name: tensor.clone() for name, tensor in own.items()}
+        self.load_weights(self.average.weights)
+        try:
+            yield self.average.weights
+        finally:
+            self.load_weights(kept)
 
     def _rate(self) -> float:
         drops = 0
         if self.config.schedule == "plateau":
-            drops = plateau_drops([row["score"] for row in self.progress.curves])
+            scores = [row["score"] for row in self.progress.curves]
+            drops = plateau_drops(scores, self.config.plateau_patience)
         return learning_rate(self.config, self.progress.step, drops)
 
     def _step(self, rate: float) -> Tensor:
-        started = time.perf_counter()
-        images, labels = self._batch()
-        self.progress.data_s += time.perf_counter() - started
+        step = self.progress.step
+        with self._stopwatch.running():
+            images, labels = self.batches.batch(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        torch.manual_seed(derive_seed(self.spec.seed, LAYERS, self.progress.step))
-        loss: Tensor = self.loss(self.model(images), labels)
-        self.accelerator.backward(loss)
+        torch.manual_seed(
+            derive_seed(self.spec.seed, LAYERS, step, *[self.processes.rank] * (self.processes.rank > 0))
+        )
+        loss = self._gradients(images, labels)
         if self.config.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return loss.detach()
+        if self.average is not None:
+            self.average.update(self.weights(), step)
+        return loss
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        config, step = self.config, self.progress.step
-        images, labels = self.feed.batch(step)
-        rng = np.random.default_rng(derive_seed(self.spec.seed, AUGMENT, step))
-        draws = draw(config.augment, self.spec.task.flips, config.batch_size, images.shape[1], rng)
-        images, labels = augment(images, labels, draws)
-        return images.contiguous(memory_format=self.memory_format), labels.long()
+    def _gradients(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Adds up the gradients of the batch, a micro-batch at a time, and returns its loss."""
+        total, size = len(images), self.progress.micro_batch
+        losses = []
+        for start in range(0, total, size):
+            part = slice(start, start + size)
+            last = start + size >= total
+            with self._unsynchronised(last), self.processes.sharing():
+                loss: Tensor = self.loss(self._forward(images[part]), labels[part])
+                if total > size:
+                    loss = loss * (len(labels[part]) / total)
+                self.accelerator.backward(loss)
+            losses.append(loss.detach())
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
-    def _check_finite(self) -> None:
-        losses = np.asarray(self.progress.losses)
-        bad = np.flatnonzero(~np.isfinite(losses))
-        if len(bad):
-            raise DivergedError(self.progress.step - len(losses) + int(bad[0]))
+    def _unsynchronised(self, last: bool) -> AbstractContextManager[Any]:
+        """Returns the context in which gradients stay in their process, except those of the last micro-batch."""
+        if last or self.processes.count == 1:
+            return nullcontext()
+        context: AbstractContextManager[Any] = self.accelerator.no_sync(self.model)
+        return context

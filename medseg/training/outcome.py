@@ -12,15 +12,20 @@ Row = dict[str, Any]
 
 
 class DivergedError(MedsegError):
-    """The loss became NaN or infinite.
+    """Training went astray: the loss became NaN or infinite, or nothing is learned.
 
     Args:
-        step: First optimiser step (from 0) at which it did.
+        step: Optimiser step at which it was seen, from 0.
+        message: What was seen.
     """
 
-    def __init__(self, step: int):
+    def __init__(self, step: int, message: str):
         self.step = step
-        super().__init__(f"the loss is not finite at step {step}")
+        super().__init__(message)
+
+
+class StorageError(MedsegError):
+    """A file cannot be written: the disk is full, read-only or gone. What was written before is whole."""
 
 
 class InterruptedTrialError(MedsegError):
@@ -29,7 +34,7 @@ class InterruptedTrialError(MedsegError):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch reports."""
+    """What one epoch reports; `samples_per_s` counts slices trained on per second of training steps so far."""
 
     epoch: int
     step: int
@@ -38,6 +43,20 @@ class Epoch:
     score: float
     best_score: float
     wall_s: float
+    samples_per_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a validation found.
+
+    Args:
+        score: Of the task's selection metric; higher is better.
+        constant: Whether every case was predicted as one class.
+    """
+
+    score: float
+    constant: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,15 +70,19 @@ class TrialResult:
     curves: list[Row] = field(default_factory=list)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Says whether memory ran out. Torch has an error for CUDA, and a plain RuntimeError from its CPU allocator."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "not enough memory" in str(error))
+    )
+
+
 def classify(error: BaseException) -> tuple[Status, str]:
     """Maps an exception to a status word and one line of detail."""
     text = f"{type(error).__name__}: {error}".splitlines()[0][:500]
-    # Torch raises OutOfMemoryError on CUDA and a plain RuntimeError from its CPU allocator.
-    if (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "not enough memory" in str(error)
-    ):
+    if is_out_of_memory(error):
         return "oom", text
     if isinstance(error, InterruptedTrialError):
         return "interrupted", str(error)
@@ -67,6 +90,8 @@ def classify(error: BaseException) -> tuple[Status, str]:
         return "diverged", str(error)
     if isinstance(error, TimeoutError):
         return "timeout", text
+    if isinstance(error, StorageError):
+        return "infra_lost", str(error)
     if isinstance(error, (DataError, OSError)):
         return "data_error", text
     return "crashed", text

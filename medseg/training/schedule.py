@@ -4,9 +4,6 @@ import math
 
 from medseg.training.config import TrainConfig
 
-PLATEAU_PATIENCE, PLATEAU_FACTOR = 5, 0.5
-STEP_DROPS, STEP_FACTOR = 3, 0.1
-
 
 def learning_rate(config: TrainConfig, step: int, plateau_drops: int = 0) -> float:
     """Returns the learning rate of a step.
@@ -17,8 +14,8 @@ def learning_rate(config: TrainConfig, step: int, plateau_drops: int = 0) -> flo
         plateau_drops: How often validation has stalled so far (`plateau` only).
 
     Returns:
-        The rate. `cosine` ends at 0; `polynomial` has nnU-Net's exponent 0.9; `step` divides by 10 at each
-        quarter of the run; `plateau` halves at each stall.
+        The rate. `cosine` and `polynomial` end at 0; `step` drops `step_drops` times, evenly over the run;
+        `plateau` drops at each stall.
     """
     total = config.epochs * config.steps_per_epoch
     warm = round(config.warmup * total)
@@ -28,17 +25,19 @@ def learning_rate(config: TrainConfig, step: int, plateau_drops: int = 0) -> flo
     factor = {
         "constant": 1.0,
         "cosine": 0.5 * (1 + math.cos(math.pi * min(1.0, done))),
-        "polynomial": max(0.0, 1 - done) ** 0.9,
-        "step": STEP_FACTOR ** int(min(done, 1 - 1e-9) * (STEP_DROPS + 1)),
-        "plateau": PLATEAU_FACTOR**plateau_drops,
+        "polynomial": max(0.0, 1 - done) ** config.polynomial_power,
+        "step": config.step_factor ** int(min(done, 1 - 1e-9) * (config.step_drops + 1)),
+        "plateau": config.plateau_factor**plateau_drops,
     }[config.schedule]
     return float(config.learning_rate * factor)
 
 
-def plateau_drops(scores: list[float]) -> int:
+def plateau_drops(scores: list[float], patience: int) -> int:
     """Counts the stalls in a history of validation scores (higher is better).
 
-    A stall is `PLATEAU_PATIENCE` epochs in a row without a new best; the count then starts again.
+    Args:
+        scores: One per epoch.
+        patience: Epochs in a row without a new best that make a stall; the count then starts again.
     """
     best, waited, drops = -math.inf, 0, 0
     for score in scores:
@@ -46,6 +45,6 @@ def plateau_drops(scores: list[float]) -> int:
             best, waited = score, 0
             continue
         waited += 1
-        if waited == PLATEAU_PATIENCE:
+        if waited == patience:
             waited, drops = 0, drops + 1
     return drops

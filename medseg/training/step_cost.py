@@ -8,9 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -23,7 +21,11 @@ from medseg.config import Component
 from medseg.errors import MedsegError, ModelError
 from medseg.losses import build_loss
 from medseg.models import build_model
-from medseg.training.loop import memory_format
+from medseg.training.config import TrainConfig
+from medseg.training.instance_norm import speed_up_instance_norm
+from medseg.training.monitor import peak_bytes, reset_peak
+from medseg.training.optimizer import make_optimizer
+from medseg.training.placement import memory_format
 
 WARM_UP_STEPS, FEWEST_STEPS, MOST_STEPS = 1, 3, 10
 ENOUGH_S = 15.0
@@ -112,15 +114,16 @@ def _measure(
     labels = torch.randint(max(2, out_channels), (batch, height, width), device=device)
     loss = build_loss(Component(name="ce_dice"), out_channels).to(device)
     _take_a_step(nn.Conv2d(in_channels, out_channels, 3, padding=1).to(device), loss, images, labels)
-    memory = _Memory(device)
+    reset_peak(device)
+    before = peak_bytes(device)
     model = build_model(component, in_channels, out_channels, image_size).to(device).train()
     layout = memory_format(model, device)
-    model = model.to(memory_format=layout)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(model.parameters())
+    model = speed_up_instance_norm(model).to(memory_format=layout)  # type: ignore[call-overload]
+    optimizer = make_optimizer(model, TrainConfig())
     times = _times(model, loss, optimizer, images.contiguous(memory_format=layout), labels)
     return StepCost(
         seconds=median(times),
-        peak_memory_bytes=memory.peak(),
+        peak_memory_bytes=peak_bytes(device) - before,
         batch=batch,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         threads=torch.get_num_threads(),
@@ -150,38 +153,6 @@ def _times(
             torch.cuda.synchronize(images.device)
         times.append(perf_counter() - before)
     return times[WARM_UP_STEPS:]
-
-
-class _Memory:
-    """Memory that is taken from now on."""
-
-    def __init__(self, device: torch.device):
-        self._device = device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-            self._before = torch.cuda.memory_allocated(device)
-            return
-        # On Linux this makes what is taken now the peak, which else is that of the imports.
-        with suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
-        self._before = _peak_resident_bytes()
-
-    def peak(self) -> int:
-        """Returns the most bytes that were taken since, on top of what was taken before."""
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device) - self._before
-        return _peak_resident_bytes() - self._before
-
-
-def _peak_resident_bytes() -> int:
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    import resource
-
-    # Bytes on macOS, the only other system that is likely here.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:

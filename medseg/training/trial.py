@@ -1,68 +1,18 @@
 """One training run from its description to case rows."""
 
-import time
+import gc
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import torch
 
-from medseg.data import DataSet, Prepared, Split, index_dataset, make_split, prepare, resolve_root
-from medseg.losses import build_loss, resolve_options
-from medseg.models import build_model, count_parameters
-from medseg.tasks import TaskSpec
-from medseg.training.checkpoint import load_state, save_state, save_weights
+from medseg.components import one_line
+from medseg.errors import ConfigError
+from medseg.training.attempt import Attempt
 from medseg.training.config import TrialSpec
-from medseg.training.evaluate import evaluate_cases, predictor, selection_score
-from medseg.training.loop import Loop, make_accelerator
-from medseg.training.outcome import Epoch, InterruptedTrialError, Row, TrialResult
-from medseg.training.sampling import derive_seed
+from medseg.training.outcome import DivergedError, Epoch, TrialResult, is_out_of_memory
+from medseg.training.trial_data import TrialData, TrialFiles, class_counts, open_data
 
-PACKAGES = ("torch", "accelerate", "numpy", "scipy", "nibabel", "medseg-bench")
-INITIAL_WEIGHTS = 0
-
-
-@dataclass(frozen=True)
-class TrialData:
-    """A task's data, ready to train on."""
-
-    dataset: DataSet
-    split: Split
-    prepared: Prepared
-
-
-@dataclass(frozen=True)
-class TrialFiles:
-    """Where a trial keeps what outlives an interruption.
-
-    Args:
-        checkpoint: Last state; removed once the trial is complete.
-        weights: Best weights (safetensors), kept after completion; none keeps nothing.
-        checkpoint_every_s: A crash loses at most about this much training.
-    """
-
-    checkpoint: Path
-    weights: Path | None = None
-    checkpoint_every_s: float = 30.0
-
-
-def open_data(task: TaskSpec, root: Path | None, cache: Path, beside: Path | None = None) -> TrialData:
-    """Indexes, splits and prepares a task's data; what was done before is reused.
-
-    Args:
-        task: The task.
-        root: Folder of its data set; found by MEDSEG_DATA or generated where there is none.
-        cache: Where derived data are kept.
-        beside: Where else to look for files that the task names: the suite's folder.
-
-    Raises:
-        DataError: If the data are missing or not what the task declares.
-    """
-    found = resolve_root(task, {task.dataset: root} if root else {}, cache)
-    dataset = index_dataset(task, found, cache, beside=beside)
-    return TrialData(dataset, make_split(task, dataset, beside), prepare(task, dataset, cache))
+__all__ = ["TrialData", "TrialFiles", "class_counts", "open_data", "run_trial"]
 
 
 def run_trial(
@@ -74,123 +24,78 @@ def run_trial(
 ) -> Generator[Epoch, None, TrialResult]:
     """Trains one trial, continuing from its checkpoint where there is one.
 
+    Where memory runs out it goes back to its last checkpoint and on with half the micro-batch.
+
     Args:
         spec: The trial.
         data: Its task's data.
-        files: Where checkpoint and weights go.
-        should_stop: Asked before every step; once true the trial saves itself and stops.
+        files: Where checkpoint, weights and predictions go.
+        should_stop: Asked before every step; once true the trial saves itself and stops. A TimeoutError that it
+            raises ends the trial.
         use_cpu: Stay on the CPU although a GPU is there.
 
     Yields:
         A report per epoch.
 
     Returns:
-        The rows of a complete trial.
+        What the trial leaves: `complete` with all its rows, or `diverged`, `oom` or `timeout` with its cost and
+        its curve. The checkpoint stays after `oom` and `timeout`, which another machine or limit may undo.
 
     Raises:
         InterruptedTrialError: If stopped; the checkpoint is saved.
-        DivergedError: If a loss is not finite.
-        MedsegError: If the data or the model do not fit.
+        StorageError: If a file cannot be written; the last checkpoint is whole.
+        MedsegError: If the data, the model or a setting do not fit.
     """
-    started = datetime.now(UTC)
-    clock = time.perf_counter()
-    task = spec.task
-    train, validation, test = data.split.patients(spec.fold)
-    torch.manual_seed(derive_seed(spec.seed, INITIAL_WEIGHTS))
-    model = build_model(spec.model, task.channels, task.out_channels, task.image_size)
-    train_slices = _slices(data, train)
-    balanced = resolve_options(spec.loss).get("weights") == "balanced"
-    frequencies = class_counts(data.prepared, train_slices) if balanced else None
-    loss = build_loss(spec.loss, task.out_channels, frequencies)
-    accelerator = make_accelerator(spec.train.precision, use_cpu)
-
-    def rows(patients: tuple[str, ...], part: str, metrics: tuple[str, ...]) -> list[Row]:
-        wanted = set(patients)
-        cases = [case for case in data.dataset.cases if case.patient in wanted]
-        predict = predictor(loop.model, loop.loss)  # type: ignore[arg-type]
-        return list(evaluate_cases(predict, task, data.prepared, cases, part, metrics, accelerator.device))
-
-    def validate() -> float:
-        metric = task.selection_metric
-        return selection_score(rows(validation, "validation", (metric,)), metric)
-
-    loop = Loop(spec, model, loss, data.prepared, train_slices, validate, accelerator)
-    earlier = load_state(files.checkpoint)
-    if earlier is not None:
-        loop.restore(earlier)
-    earlier_s = loop.progress.wall_s
-    try:
-        yield from _train(loop, files, should_stop)
-    finally:
-        loop.feed.close()
-
-    loop.load_weights(loop.best_weights)
-    loop.model.eval()
-    cases = rows(validation, "validation", task.metrics)
-    if spec.phase == "final":
-        cases += rows(test, "test", task.metrics)
-    if files.weights is not None:
-        save_weights(loop.best_weights, files.weights)
-    summary = _summary(loop, started, earlier_s + time.perf_counter() - clock)
-    accelerator.free_memory()
-    files.checkpoint.unlink(missing_ok=True)
-    return TrialResult("complete", summary=summary, cases=cases, curves=list(loop.progress.curves))
-
-
-def _train(loop: Loop, files: TrialFiles, should_stop: Callable[[], bool]) -> Generator[Epoch, None, None]:
-    saved = time.monotonic()
-    try:
-        for epoch in loop.epochs(should_stop):
-            if time.monotonic() - saved > files.checkpoint_every_s:
-                save_state(loop.state(), files.checkpoint)
-                saved = time.monotonic()
-            yield epoch
-    except InterruptedTrialError:
-        save_state(loop.state(), files.checkpoint)
-        raise
-
-
-def class_counts(prepared: Prepared, slices: list[int]) -> list[float]:
-    """Counts the pixels of each class in the training slices, background first."""
-    return [float(count) for count in prepared.counts[slices].sum(axis=0)]
-
-
-def _slices(data: TrialData, patients: tuple[str, ...]) -> list[int]:
-    wanted = set(patients)
-    indices: list[int] = []
-    for case in data.dataset.cases:
-        if case.patient in wanted:
-            part = data.prepared.slices(case.id)
-            indices.extend(range(part.start, part.stop))
-    return indices
-
-
-def _summary(loop: Loop, started: datetime, wall_s: float) -> Row:
-    progress, device = loop.progress, loop.accelerator.device
-    return {
-        "value": progress.best_score,
-        "metric": loop.spec.task.selection_metric,
-        "parameters": count_parameters(loop.accelerator.unwrap_model(loop.model)),
-        "epochs": loop.config.epochs,
-        "best_epoch": progress.best_epoch,
-        "steps": progress.step,
-        "batch_size": loop.config.batch_size,
-        "precision": loop.config.precision,
-        "wall_s": wall_s,
-        "train_s": progress.train_s,
-        "device_s": progress.wall_s,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "versions": _versions(),
-        "started_at": started,
-        "finished_at": datetime.now(UTC),
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
+    check_sizes(spec)
+    most_at_once: int | None = None
+    happened: list[str] = []
+    while True:
+        attempt: Attempt | None = None
         try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+            attempt = Attempt(spec, data, files, use_cpu, most_at_once)
+            for text in happened:
+                attempt.note(text)
+            yield from attempt.train(should_stop)
+            result = attempt.evaluate()
+            files.checkpoint.unlink(missing_ok=True)
+            return result
+        except DivergedError as error:
+            assert attempt is not None
+            files.checkpoint.unlink(missing_ok=True)
+            return attempt.result("diverged", str(error))
+        except TimeoutError as error:
+            assert attempt is not None
+            return attempt.result("timeout", one_line(error))
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error) or attempt is None or attempt.loop.processes.count > 1:
+                raise
+            now = attempt.loop.progress.micro_batch
+            if now == 1:
+                return attempt.result("oom", f"one slice at a time does not fit: {one_line(error)}"[:500])
+            most_at_once = (now + 1) // 2
+            happened.append(
+                f"out of memory with {now} slices at once at step {attempt.loop.progress.step}: goes on with "
+                f"{most_at_once}"
+            )
+        finally:
+            if attempt is not None:
+                attempt.close()
+        # Outside of the handler, whose traceback holds on to the tensors of the step that failed.
+        del attempt
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def check_sizes(spec: TrialSpec) -> None:
+    """Refuses patches that are larger than the images.
+
+    Raises:
+        ConfigError: If they are.
+    """
+    patch, image = spec.train.patch_size, spec.task.image_size
+    if patch is not None and any(small > large for small, large in zip(patch, image, strict=True)):
+        raise ConfigError(
+            "train.patch_size",
+            f"must be at most the task's image_size {image[0]} x {image[1]}, got {patch[0]} x {patch[1]}",
+        )

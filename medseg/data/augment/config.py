@@ -1,8 +1,12 @@
 """Strengths and probabilities of the augmentation. Imports no torch."""
 
-from pydantic import Field
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import Field, model_validator
 
 from medseg.config import Config
+from medseg.errors import did_you_mean
 
 
 def _p(default: float, of: str = "a sample") -> float:
@@ -18,6 +22,9 @@ class AugmentConfig(Config):
     of 0 turns a kind off. Intensities are those of the prepared images: about zero mean and unit SD. The defaults
     are a gentler version of nnU-Net's set of 2D transforms, which `nnunet` returns (Isensee et al., Nat Methods
     2021, https://doi.org/10.1038/s41592-020-01008-z).
+
+    `preset: NAME` may stand beside the fields and sets what is not written: "gentle" (the defaults), "nnunet" or
+    "off". It is a shorthand, not a field.
     """
 
     elastic: float = Field(
@@ -68,6 +75,22 @@ class AugmentConfig(Config):
     )
     gamma_inverted_p: float = _p(0.0, "a sample, turned to its negative meanwhile,")
     gamma_p: float = _p(0.2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "preset" not in values:
+            return values
+        given = dict(values)
+        name = given.pop("preset")
+        presets: dict[Any, Callable[[], AugmentConfig]] = {
+            "gentle": cls,
+            "nnunet": cls.nnunet,
+            "off": cls.off,
+        }
+        if name not in presets:
+            raise ValueError(f"preset: unknown preset {name!r}{did_you_mean(str(name), presets)}")
+        return {**vars(presets[name]()), **given}
 
     @classmethod
     def nnunet(cls) -> "AugmentConfig":

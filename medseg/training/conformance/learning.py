@@ -7,7 +7,7 @@ from medseg.config import Component
 from medseg.losses import build_loss
 from medseg.training.conformance.phantoms import phantom_slices
 from medseg.training.conformance.subject import Subject, backward, evaluate
-from medseg.training.loop import memory_format
+from medseg.training.placement import memory_format
 
 ENOUGH_DICE = 0.95
 RATES = (1e-2, 1e-3)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from importlib.metadata import EntryPoint, metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +15,14 @@ import torch
 from rich.console import Console
 
 from bench.cli.catalogue import distribution, licence
+from bench.cli.component_child import ComponentError
 from bench.cli.component_report import say_loss, say_model
 from bench.cli.component_worker import COMMANDS
 from bench.cli.main import main
 from bench.cli.options import parse_options
 from bench.errors import SuiteError
 from bench.suite import parse_suite
+from medseg.errors import MedsegError
 from medseg.losses import LOSSES
 from medseg.models import MODELS
 from medseg.training.conformance import CHECKS
@@ -103,6 +106,21 @@ def bench(monkeypatch, capfd, tmp_path):
 
     yield run
     sys.modules.pop("tests_own", None)
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Asks the worker in this process, where torch is imported once; what ends a process needs a real one."""
+
+    def attend(command, **arguments):
+        try:
+            with redirect_stdout(sys.stderr):
+                messages = list(COMMANDS[command](**arguments))
+        except MedsegError as error:
+            raise ComponentError(str(error)) from error
+        yield from json.loads(json.dumps(messages, default=repr))
+
+    monkeypatch.setattr("bench.cli.component_commands.attend", attend)
 
 
 @pytest.mark.parametrize("kind", ["models", "losses", "tasks", "metrics"])
@@ -190,7 +208,7 @@ def test_a_model_is_shown_as_json_and_nothing_else(bench):
     assert "1505.04597" in card["paper"]
 
 
-def test_a_model_is_shown_with_what_a_step_costs_here(bench):
+def test_a_model_is_shown_with_what_a_step_costs_here(bench, in_process):
     code, out, err = bench("show", "model", "unet", *NARROW, "--size", "32x48", "--batch", 3)
     assert (code, err) == (0, "")
     assert "from medseg-bench, licence: Apache-2.0" in out
@@ -236,7 +254,7 @@ def test_search_spaces_can_be_pasted_into_a_suite(capfd, kind, registry, tmp_pat
             assert spec.contains(defaults[path.partition(".")[2]]), (name, path)
 
 
-def test_a_foreign_model_is_shown(bench):
+def test_a_foreign_model_is_shown(bench, request):
     code, out, _ = bench(
         "show", "model", "tests_own:Noisy", "-okernel=3", "--size", 8, "--json", "--no-measure"
     )
@@ -250,12 +268,13 @@ def test_a_foreign_model_is_shown(bench):
         ("padding", "same", False),
         ("bias", True, False),
     ]
+    request.getfixturevalue("in_process")
     out = bench("show", "model", "tests_own:Noisy", "-okernel=3", "--size", 8, "--no-measure")[1]
     assert "36 of them frozen" in out
     assert "1 (found by trying)" in out
 
 
-def test_losses_tasks_and_metrics_are_shown(bench):
+def test_losses_tasks_and_metrics_are_shown(bench, in_process):
     code, out, _ = bench("show", "loss", "tversky")
     assert code == 0
     assert "TP_c" in out
@@ -280,7 +299,7 @@ def test_a_model_that_conforms_is_exit_code_0(bench):
     assert [line.split()[:2] for line in lines] == [["ok", name] for name in CHECKS if name != "compiles"]
 
 
-def test_a_model_that_does_not_conform_is_exit_code_1(bench):
+def test_a_model_that_does_not_conform_is_exit_code_1(bench, request):
     own = ("check", "model", "tests_own:Noisy", "-okernel=3", "--size", "16", "--skip", "compiles")
     code, out, err = bench(*own)
     assert code == 1
@@ -289,6 +308,7 @@ def test_a_model_that_does_not_conform_is_exit_code_1(bench):
     assert "ok    gradient" in out
     assert out.splitlines()[-1] == f"tests_own:Noisy: 1 of {len(CHECKS) - 1} checks failed, 1 skipped"
     assert "being built" in err
+    request.getfixturevalue("in_process")
     code, out, err = bench(*own, "--json")
     report = json.loads(out)
     assert (code, report["ok"], report["options"]) == (1, False, {"kernel": 3})
@@ -348,7 +368,7 @@ def test_folders_of_the_user_do_not_hide_this_package(bench, tmp_path):
     assert bench("show", "loss", "dice")[0] == 0
 
 
-def test_a_loss_is_shown_with_the_options_it_is_given(bench):
+def test_a_loss_is_shown_with_the_options_it_is_given(bench, in_process):
     options = {o["name"]: o for o in json.loads(bench("show", "loss", "tversky", "--json")[1])["options"]}
     code, out, err = bench("show", "loss", "tversky", "-o", "alpha=0.25")
     assert (code, err) == (0, "")
@@ -386,11 +406,25 @@ def test_a_loss_is_shown_with_the_options_it_is_given(bench):
         (["list", "weights"], "'weights' is not one of"),
     ],
 )
-def test_a_wrong_command_line_is_exit_code_2(bench, arguments, message):
+def test_a_wrong_command_line_is_exit_code_2(bench, in_process, arguments, message):
     code, out, err = bench(*arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "loss", "tversky", "-o", "alfa=1"], "did you mean 'alpha'?"),
+        (["check", "model", "nowhere.at:All"], "cannot be imported from nowhere.at:All"),
+    ],
+)
+def test_what_the_worker_refuses_is_exit_code_2(bench, arguments, message):
+    code, out, err = bench(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
 
 
 def test_options_are_read_as_in_a_suite():

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bench.cli import commands
 from bench.cli.commands import parse_roots
-from bench.cli.main import cli
+from bench.cli.main import cli, main
 from bench.errors import EXIT_CODES, SuiteError
 from medseg.models import MODELS
+from medseg.training.outcome import StorageError
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 
@@ -30,6 +32,20 @@ def test_planning_imports_neither_torch_nor_ray():
         "print([m for m in ('torch', 'ray', 'accelerate') if m in sys.modules])"
     )
     assert python(code).strip() == "[]"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device", "x"), StorageError("x: disk full")])
+def test_a_disk_that_fails_is_one_line_and_exit_code_4(error, monkeypatch, capsys):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(commands, "run_command", fail)
+    monkeypatch.setattr(sys, "argv", ["bench", "run", "suite.yaml"])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 4
+    assert capsys.readouterr().err == f"bench: {error}; what was computed is kept, the same command goes on\n"
 
 
 def test_help_names_every_command_and_exit_code():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.results.schema import TRIALS
 from bench.results.store import Store
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
@@ -25,6 +26,7 @@ class World:
         self.count += 1
         then = START + timedelta(minutes=self.count)
         row: dict[str, Any] = {
+            **{field.name: None for field in TRIALS if field.nullable},
             "suite": "quick",
             "study": f"{changes.get('task', 'lung')}-{model}-{loss}",
             "phase": "final",
@@ -124,3 +126,9 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path / "results" / "quick")
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """For the tests of a file that only read."""
+    return World(tmp_path_factory.mktemp("leaderboard") / "results" / "quick")

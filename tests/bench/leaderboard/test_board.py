@@ -269,7 +269,7 @@ def test_a_hundred_thousand_rows_take_seconds(world: Any) -> None:
     for model in range(8):
         for seed in range(4):
             world.final(f"m{model:02}", patients=800, seed=seed, noise=0.02)
-    started = time.perf_counter()
+    started = time.process_time()
     board = build(world.store)[0]
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
     assert (len(board.rows), board.n_patients) == (8, 800)

@@ -10,7 +10,16 @@ import pytest
 from rich.console import Console
 
 from bench.errors import ResultsError
-from bench.leaderboard import Leaderboard, answer_claims, build, load_tasks, render, show
+from bench.leaderboard import (
+    ClaimResult,
+    Leaderboard,
+    TaskBoard,
+    answer_claims,
+    build,
+    load_tasks,
+    render,
+    show,
+)
 from bench.leaderboard.columns import count_text, duration, p_text
 
 CLAIMS = [
@@ -24,8 +33,12 @@ CLAIMS = [
 ]
 
 
-@pytest.fixture
-def full(world: Any) -> Any:
+Answered = tuple[list[TaskBoard], list[ClaimResult]]
+
+
+@pytest.fixture(scope="module")
+def full(shared_world: Any) -> Any:
+    world = shared_world
     world.final("unet", "dice", quality=0.9, patients=12)
     world.final("resunet", "dice", quality=0.9, patients=12, noise=0.05)
     world.final("unet", "ce", quality=0.7, patients=12, missed=[3])
@@ -35,17 +48,26 @@ def full(world: Any) -> Any:
     return world
 
 
-def terminal(world: Any, width: int) -> str:
-    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+@pytest.fixture(scope="module")
+def answered(full: Any) -> Answered:
+    return answer(full)
+
+
+def answer(world: Any) -> Answered:
     cells = load_tasks(world.store, code="today")
     boards = build(world.store, code="today", resamples=300)
-    console.print(Leaderboard(boards, answer_claims(CLAIMS, cells, resamples=300)))
+    return boards, answer_claims(CLAIMS, cells, resamples=300)
+
+
+def terminal(answered: Answered, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(Leaderboard(*answered))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
-def test_terminal_fits_and_cuts_nothing_off(full: Any, width: int) -> None:
-    text = terminal(full, width)
+def test_terminal_fits_and_cuts_nothing_off(answered: Answered, width: int) -> None:
+    text = terminal(answered, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text.split("Claims")[0]
     assert "lung: 12 test patients, 12 cases, 1 fold x 1 seed" in text
@@ -53,17 +75,17 @@ def test_terminal_fits_and_cuts_nothing_off(full: Any, width: int) -> None:
         assert name in text
 
 
-def test_terminal_says_what_it_leaves_out(full: Any) -> None:
-    assert "Not shown at this width" not in terminal(full, 200)
-    narrow = " ".join(terminal(full, 80).split())
+def test_terminal_says_what_it_leaves_out(answered: Answered) -> None:
+    assert "Not shown at this width" not in terminal(answered, 200)
+    narrow = " ".join(terminal(answered, 80).split())
     assert "Not shown at this width: to best" in narrow
-    wide = terminal(full, 200)
+    wide = terminal(answered, 200)
     for heading in ("to best", "IoU", "HD95 (mm)", "accuracy", "params", "train", "cases", "fail", "miss"):
         assert all(word in wide for word in heading.split())
 
 
-def test_footer_says_what_the_numbers_cannot(full: Any, world: Any) -> None:
-    text = " ".join(terminal(full, 200).split())
+def test_footer_says_what_the_numbers_cannot(answered: Answered) -> None:
+    text = " ".join(terminal(answered, 200).split())
     assert "[1] stale: 1 of 1 final trials were made by other code" in text
     assert "not ranked: resunet + ce (no final trials yet)" in text
     assert "Wilcoxon signed-rank test over patients, two-sided, Holm over 3 comparisons" in text
@@ -75,14 +97,14 @@ def test_footer_says_what_the_numbers_cannot(full: Any, world: Any) -> None:
 def test_cannot_tell_is_said(world: Any) -> None:
     world.final("unet", patients=4)
     world.final("resunet", patients=4, quality=0.1)
-    text = " ".join(terminal(world, 200).split())
+    text = " ".join(terminal(answer(world), 200).split())
     assert (
         "?: cannot tell; 4 patients and 1 comparison give no p below 0.125, whatever the difference" in text
     )
 
 
-def test_markdown(full: Any) -> None:
-    text = render(build(full.store, code="today", resamples=300), style="md")
+def test_markdown(answered: Answered) -> None:
+    text = render(answered[0], style="md")
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert lines[0].startswith("| # | model | loss | Dice [95% CI] | to best | p | IoU | HD95 (mm) |")
     assert len({line.count("|") for line in lines}) == 1
@@ -90,8 +112,8 @@ def test_markdown(full: Any) -> None:
     assert "| best |" in lines[2]
 
 
-def test_csv_has_plain_numbers(full: Any) -> None:
-    text = render(build(full.store, code="today", resamples=300), style="csv")
+def test_csv_has_plain_numbers(answered: Answered) -> None:
+    text = render(answered[0], style="csv")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["verdict"] for row in rows] == ["best", "tied", "worse", "worse"]
     assert all(row["task"] == "lung" for row in rows)
@@ -102,9 +124,8 @@ def test_csv_has_plain_numbers(full: Any) -> None:
     assert rows[2]["n_missed"] == "1"
 
 
-def test_json_is_strict_and_complete(full: Any) -> None:
-    boards = build(full.store, code="today", resamples=300)
-    claims = answer_claims(CLAIMS, load_tasks(full.store), resamples=300)
+def test_json_is_strict_and_complete(answered: Answered) -> None:
+    boards, claims = answered
     found = json.loads(render(boards, claims, "json"), parse_constant=pytest.fail)
     (board,) = found["boards"]
     assert board["rows"][0]["p"] is None
@@ -113,8 +134,8 @@ def test_json_is_strict_and_complete(full: Any) -> None:
     assert found["claims"][0]["answer"] == "supported"
 
 
-def test_claims_are_under_the_tables(full: Any) -> None:
-    text = terminal(full, 200)
+def test_claims_are_under_the_tables(answered: Answered) -> None:
+    text = terminal(answered, 200)
     assert "dice > ce + 0.005 in dice on lung" in text
     assert "dice-wins: supported, since each of its 2 comparisons must hold" in text
     assert "Claims were written down before the run" in text
@@ -123,7 +144,7 @@ def test_claims_are_under_the_tables(full: Any) -> None:
 def test_empty_boards_render(world: Any) -> None:
     world.tune("unet")
     boards = build(world.store)
-    assert "lung: nothing to rank yet" in terminal(world, 100)
+    assert "lung: nothing to rank yet" in terminal(answer(world), 100)
     assert "not ranked: unet + dice (no final trials yet)" in render(boards, style="md")
     assert render(boards, style="csv") == "task,entry\n"
     assert json.loads(render(boards, style="json"))["boards"][0]["rows"] == []

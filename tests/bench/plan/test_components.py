@@ -65,8 +65,10 @@ def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-def check(tmp_path: Path, models: list[Any], losses: list[Any], *tasks: Any) -> tuple[Components, list[str]]:
-    tree = {"suite": "s", "tasks": list(tasks or [TASK]), "models": models, "losses": losses}
+def check(
+    tmp_path: Path, models: list[Any], losses: list[Any], *tasks: Any, **rest: Any
+) -> tuple[Components, list[str]]:
+    tree = {"suite": "s", "tasks": list(tasks or [TASK]), "models": models, "losses": losses, **rest}
     loaded = parse_suite(yaml.safe_dump(tree, sort_keys=False), Path("s.yaml"))
     specs = {index: task_spec(entry) for index, entry in enumerate(loaded.suite.tasks)}
     components, found = check_components(loaded.suite, specs, tmp_path / "cache")
@@ -131,6 +133,26 @@ def test_a_model_that_does_not_fit_a_task_is_refused_with_the_sizes_that_would(
         "s.yaml:8:3: monai:UNet on phantom-lung: monai:UNet needs image sides divisible by 4, got 30 x 32; "
         "28 x 32 or 32 x 32 would fit"
     )
+
+
+def test_models_are_built_for_the_patches_that_they_see(asked: list[probe.Request], tmp_path: Path) -> None:
+    models = [UNET, {"name": "plan_others:Deep", "train": {"patch_size": [16, 24]}}]
+    _, found = check(tmp_path, models, ["dice"], TASK, train={"patch_size": [16, 16]})
+    assert not found
+    assert [(request.kind, request.image_size) for request in asked] == [
+        ("model", (16, 16)),
+        ("model", (16, 24)),
+        ("loss", (16, 16)),
+        ("loss", (16, 24)),
+        ("loss", (16, 24)),
+    ]
+    assert asked[-1].levels == ((16, 24), (8, 12), (4, 6))
+
+
+def test_a_model_that_does_not_fit_the_patches_is_refused(asked: list[probe.Request], tmp_path: Path) -> None:
+    _, (found,) = check(tmp_path, [UNET], ["dice"], TASK, train={"patch_size": [15, 16]})
+    assert found.startswith("s.yaml:8:3: unet on phantom-lung in patches of 15 x 16: ")
+    assert "divisible by 2, got 15 x 16" in found
 
 
 def test_options_of_a_library_are_resolved_and_searched(asked: list[probe.Request], tmp_path: Path) -> None:

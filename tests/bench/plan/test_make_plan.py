@@ -15,6 +15,7 @@ from bench.errors import DataMissingError, SuiteError
 from bench.plan import Plan, describe, make_plan, probe
 from bench.plan.identity import trial_id
 from bench.suite import load_suite, parse_suite
+from medseg.training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[3]
 SHARED = ROOT.parent / "shared" / "data"
@@ -124,6 +125,8 @@ class TestStudyIds:
             },
             # What is written out although it is the default.
             {"train": {"learning_rate": 1e-3, "epochs": 10}},
+            {"train": {"recipe": "adam"}},
+            {"keep_predictions": True},
             {"models": [{**UNET, "options": {"dropout": 0, "features": [4, 8]}}, RESUNET]},
             {"tasks": [{**TINY, "title": "Lungs"}]},
         ],
@@ -136,6 +139,8 @@ class TestStudyIds:
         [
             {"train": {"batch_size": 4}},
             {"train": {"augment": {"noise": 0.0}}},
+            {"train": {"recipe": "adamw"}},
+            {"train": {"patch_size": [16, 16]}},
             {"models": [{"name": name, "options": {"features": [4, 16]}} for name in ("unet", "resunet")]},
             {"losses": [{"name": name, "options": {"weights": "balanced"}} for name in ("ce_dice", "bce")]},
             {"tune": {**BASE["tune"], "seed": 1}},
@@ -181,6 +186,17 @@ def test_the_hash_covers_what_the_suite_promises(cache: Path) -> None:
     assert len({planned(cache, **change).hash for change in changes}) == len(changes)
     assert planned(cache, suite="other").hash == planned(cache).hash
     assert planned(cache, models=[RESUNET, UNET]).hash == planned(cache).hash
+    assert planned(cache, keep_predictions=True).hash == planned(cache).hash
+
+
+def test_a_recipe_is_what_its_values_are(cache: Path) -> None:
+    by_name = planned(cache, train={"recipe": "adamw", "weight_decay": 0.05}, losses=["dice"], tune=None)
+    values = {**RECIPES["adamw"].values, "weight_decay": 0.05}
+    written = planned(cache, train=values, losses=["dice"], tune=None)
+    assert ids(by_name) == ids(written)
+    study = by_name.studies[0]
+    train = study.final_specs(study.default_setting())[0].train
+    assert (train.optimizer, train.weight_decay, train.ema_decay) == ("adamw", 0.05, 0.999)
 
 
 def test_an_axis_left_out_of_compare_is_searched(cache: Path) -> None:

@@ -8,17 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import ResultsError
-from bench.results.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, VERSION_KEY
+from bench.results.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, TRIALS, VERSION_KEY
 from bench.results.store import Store
 
 Rows = Callable[..., dict[str, Any]]
 TRIAL = "aaaaaaaaaaaaaaaa"
+VERSION_1 = TRIALS.names[: TRIALS.names.index("gmacs")]
 
 
 def files(root: Path) -> list[str]:
@@ -64,7 +66,17 @@ def test_a_failed_trial_has_no_numbers(tmp_path: Path, trial_row: Rows) -> None:
     row = store.trials().iloc[0]
     assert row["status"] == "oom"
     assert row[["value", "parameters", "best_epoch", "steps", "train_s"]].isna().all()
-    assert store.trials()["parameters"].dtype == pd.Int64Dtype()
+
+
+def test_whole_numbers_and_words_of_truth_may_be_missing(tmp_path: Path, trial_row: Rows) -> None:
+    store = Store(tmp_path)
+    nothing = dict.fromkeys(("parameters", "micro_batch", "compiled", "notes", "energy_j"))
+    store.write(trial_row(), [], [])
+    store.write(trial_row(trial="b", minutes=1, **nothing), [], [])
+    found = store.trials()
+    kinds = found[["parameters", "micro_batch", "compiled", "energy_j"]].dtypes
+    assert kinds.tolist() == [pd.Int64Dtype(), pd.Int32Dtype(), pd.BooleanDtype(), np.dtype(float)]
+    assert found[list(nothing)].isna().to_numpy().tolist() == [[False] * 5, [True] * 5]
 
 
 def test_filters(tmp_path: Path, trial_row: Rows, case_row: Rows) -> None:
@@ -208,7 +220,7 @@ def damage_columns(path: Path) -> None:
     [
         (damage_truncate, "damaged or not Parquet .*delete .* and run the suite again"),
         (damage_alien, "not a results file of medseg-bench; move it out"),
-        (damage_newer, "written with results schema 2, this medseg-bench reads up to 1; install a newer one"),
+        (damage_newer, "written with results schema 3, this medseg-bench reads up to 2; install a newer one"),
         (damage_columns, "not a .* file of medseg-bench: missing column trial"),
     ],
 )
@@ -259,12 +271,38 @@ def test_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial_row: R
     store = Store(tmp_path)
     store.write(trial_row(), [], [])
     path = next((tmp_path / "trials").iterdir())
-    older = pq.read_table(path).rename_columns({"detail": "reason"})
+    older = pq.read_table(path).select(VERSION_1).rename_columns({"detail": "reason"})
     pq.write_table(older.replace_schema_metadata({VERSION_KEY: "0"}), path)
     with pytest.raises(ResultsError, match="results schema 0 can no longer be read"):
         store.trials()
     monkeypatch.setitem(MIGRATIONS, 0, lambda name, table: table.rename_columns({"reason": "detail"}))
-    assert store.trials().iloc[0].to_dict() == trial_row()
+    found = store.trials().iloc[0].to_dict()
+    assert {name: found[name] for name in VERSION_1} == {name: trial_row()[name] for name in VERSION_1}
+
+
+def test_results_of_version_1_are_read_beside_todays(
+    tmp_path: Path, trial_row: Rows, case_row: Rows, curve_row: Rows
+) -> None:
+    store = Store(tmp_path)
+    store.write(trial_row(), [case_row()], [curve_row()])
+    for path in tmp_path.rglob("*.parquet"):
+        table = pq.read_table(path)
+        if path.parent.name == "trials":
+            table = table.select(VERSION_1)
+        pq.write_table(table.replace_schema_metadata({VERSION_KEY: "1"}), path)
+    store.write(trial_row(trial="b", minutes=1), [case_row(trial="b")], [curve_row(trial="b")])
+    old, new = store.trials().to_dict("records")
+    assert new == trial_row(trial="b", minutes=1)
+    assert (len(VERSION_1), VERSION_1[0], VERSION_1[-1]) == (35, "trial", "device_s")
+    assert {name: old[name] for name in VERSION_1} == {name: trial_row()[name] for name in VERSION_1}
+    added = set(new) - set(VERSION_1)
+    assert added >= {"gmacs", "compiled", "micro_batch", "notes"}
+    assert all(pd.isna(old[name]) for name in added)
+    assert store.trials()["compiled"].dtype == pd.BooleanDtype()
+    assert (len(store.cases()), len(store.curves())) == (2, 2)
+    # The next attempt is written in today's columns.
+    store.write(trial_row(), [], [])
+    assert store.trials().set_index("trial").loc[TRIAL, ["attempt", "gmacs"]].tolist() == [2, 1.5]
 
 
 @pytest.mark.parametrize(
@@ -276,6 +314,7 @@ def test_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial_row: R
         ({"fold": "first"}, "column fold must be int32"),
         ({"fold": None}, "row 0: fold must not be empty"),
         ({"task": 3}, "column task must be string"),
+        ({"compiled": "yes"}, "column compiled must be bool"),
     ],
 )
 def test_wrong_trials_are_refused(

@@ -120,6 +120,32 @@ def test_how_a_job_ended_reaches_its_queue(make, result, error, ended):
     assert [job.trial for job in lost] == (["a0"] if ended[1] == "infra_lost" else [])
 
 
+def test_a_row_that_the_worker_wrote_is_not_written_over(make):
+    searcher, (queue,), lost = make(1)
+    searcher.suggest("t0")
+    searcher.on_trial_complete("t0", {"status": "infra_lost", "detail": "disk full", "value": None})
+    assert queue.ends == [("a0", "infra_lost", None)]
+    assert not lost
+
+
+@pytest.mark.parametrize("where", ["lost", "ask"])
+def test_once_results_cannot_be_written_nothing_is_handed_out(make, where, monkeypatch):
+    searcher, (queue,), _ = make(3)
+
+    def full(*job):
+        raise OSError(28, "No space left on device")
+
+    searcher.suggest("t0")
+    if where == "lost":
+        searcher.lost = full
+        searcher.on_trial_complete("t0", None, error=True)
+    else:
+        monkeypatch.setattr(queue, "next_job", full)
+        assert searcher.suggest("t1") == Searcher.FINISHED
+    assert "No space left" in str(searcher.failure)
+    assert searcher.suggest("t2") == Searcher.FINISHED
+
+
 def test_nothing_is_handed_out_once_the_run_is_to_stop(make):
     searcher, _, _ = make(3, stopping=lambda: True)
     assert searcher.suggest("t0") == Searcher.FINISHED

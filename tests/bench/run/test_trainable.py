@@ -1,9 +1,15 @@
 """What a worker makes of the ways in which a trial ends."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
 
 from bench.results.store import Store
+from bench.run import trainable
 from bench.run.trainable import TrialRunner
+from medseg.training import trial
+from medseg.training.outcome import StorageError, TrialResult
 
 
 def runner(job, worker, error):
@@ -25,6 +31,73 @@ def test_whatever_a_trial_raises_becomes_a_row(job, worker, error):
     assert (report["done"], report["status"]) == (True, "crashed")
     (row,) = Store(worker.results).trials().to_dict("records")
     assert type(error).__name__ in row["detail"]
+
+
+def test_a_disk_that_fails_is_not_the_trials_fault(job, worker):
+    report = runner(job, worker, StorageError("/data: no space left")).step()
+    assert (report["status"], report["detail"]) == ("infra_lost", "/data: no space left")
+    assert Store(worker.results).trials()["detail"].tolist() == ["/data: no space left"]
+
+
+def test_a_disk_that_takes_no_row_either_ends_the_worker(job, worker, monkeypatch):
+    def full(self, *rows):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Store, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        runner(job, worker, StorageError("/data: no space left")).step()
+
+
+def test_what_a_trial_returns_is_written_whatever_its_status(job, worker):
+    curve = {"epoch": 1, "step": 2, "train_loss": 0.5, "learning_rate": 0.1, "score": 0.9, "wall_s": 1.0}
+    end = StopIteration(TrialResult("timeout", "long", {"steps": 2, "notes": "n"}, curves=[curve]))
+    found = runner(job, worker, None)
+    found._events = iter(Ending(end))
+    assert found.step()["status"] == "timeout"
+    store = Store(worker.results)
+    assert store.trials()[["steps", "notes"]].to_numpy().tolist() == [[2, "n"]]
+    assert len(store.curves()) == 1
+
+
+@dataclass
+class Ending:
+    """What a generator does that returns a result."""
+
+    end: StopIteration
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise self.end
+
+
+@pytest.fixture
+def files(monkeypatch):
+    """Returns what a worker hands to `run_trial` for a job: where the trial keeps its files."""
+    monkeypatch.setattr(trainable, "_data", lambda job, worker: None)
+    monkeypatch.setattr(trial, "run_trial", lambda spec, data, files, should_stop, use_cpu: files)
+    return lambda job, worker: trainable.start(job, worker, lambda: False)
+
+
+def test_predictions_of_final_trials_are_kept_where_asked(job, worker, files):
+    keeping, final = (
+        worker.model_copy(update={"keep_predictions": True}),
+        job.model_copy(update={"number": -1}),
+    )
+    assert files(final, keeping).predictions == worker.results / "predictions" / job.trial
+    assert files(final, worker).predictions is None
+    assert files(job, keeping).predictions is None
+
+
+def test_another_attempt_goes_on_from_the_same_checkpoint(job, worker, files):
+    """As `--only failed` does with a longer --timeout; other code starts anew."""
+    again, patient = job.model_copy(update={"attempt": 2}), worker.model_copy(update={"timeout_s": 99.0})
+    assert files(again, patient).checkpoint == files(job, worker).checkpoint
+    assert (
+        files(job, worker.model_copy(update={"code": "d" * 64})).checkpoint != files(job, worker).checkpoint
+    )
+    assert files(job, worker).checkpoint.parent == Path(worker.results) / "checkpoints"
 
 
 def test_a_worker_that_ray_ends_leaves_no_row(job, worker):

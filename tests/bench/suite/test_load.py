@@ -6,6 +6,8 @@ import pytest
 
 from bench.errors import SuiteError
 from bench.suite import parse_suite
+from bench.suite.check_train import NEEDS_GPU
+from bench.suite.resolve import train_config
 
 HEAD = "suite: s\ntasks: [phantom-lung]\nmodels: [unet]\nlosses: [dice]\n"
 PATH = Path("s.yaml")
@@ -91,6 +93,46 @@ REFUSED = [
     (task("split: @{test: 1.5}"), "tasks[0].split: split.test must lie between 0 and 1, got 1.5"),
     (made(models="{name: unet, resources: {cpus: @0}}"), "models[0].resources.cpus must be greater than or"),
     (made(models="{name: unet, label: @' x'}"), "models[0].label: must be one line without blanks around"),
+    # Recipes, and rules between keys.
+    (
+        made("train: {recipe: @adm}"),
+        "unknown recipe 'adm', did you mean 'adam'? (choices: adam, nnunet, adamw)",
+    ),
+    (made("train: {recipe: @3}"), "unknown recipe 3 (choices: adam, "),
+    (
+        made(models="{name: unet, train: {recipe: @nnunett}}"),
+        "unknown recipe 'nnunett', did you mean 'nnunet'?",
+    ),
+    (made("train: {@recip: adam}"), "unknown key 'recip', did you mean 'recipe'?"),
+    (
+        made("train: {batch_size: 4, micro_batch: @8}"),
+        "train.micro_batch must be at most batch_size, got 8 and 4",
+    ),
+    (
+        made("train: {micro_batch: 8}", models="{name: unet, train: @{batch_size: 4}}"),
+        "models[0].train: micro_batch must be at most batch_size, got 8 and 4",
+    ),
+    (made("train: {precision: @fp16}"), f"train.{NEEDS_GPU}"),
+    (made(models="{name: unet, train: {precision: @fp16}}"), f"train.{NEEDS_GPU}"),
+    (
+        made("train: {precision: fp16}\nresources: {gpus: 1}", models="{name: unet, resources: {gpus: @0}}"),
+        f"train.{NEEDS_GPU}",
+    ),
+    (made("train: {patch_size: @[64, 256]}"), "train.patch_size must not be larger than the image_size of"),
+    (made("train: {patch_size: [64, @0]}"), "train.patch_size[1] must be greater than or equal to 1, got 0"),
+    (made("train: {patch_size: @64}"), "train.patch_size must be a list, got 64"),
+    (
+        made("train: {learning_rate: 3e-4}", models="{name: unet, train: {recipe: @nnunet}}"),
+        "unet: recipe nnunet sets learning_rate to 0.01, but the suite's train: says 0.0003 for all models: write",
+    ),
+    (
+        made("train: {augment: {noise_p: 0.0}}", models="{name: unet, train: {recipe: @nnunet}}"),
+        "unet: recipe nnunet sets augment.noise_p to 0.1, but the suite's train: says 0.0 for all models",
+    ),
+    (
+        made("train: {optimizer: sgd}", models="{name: unet, train: {recipe: @adam}}"),
+        "unet: recipe adam sets optimizer to 'adam', but the suite's train: says 'sgd' for all models",
+    ),
     # Missing keys point to the mapping that lacks them.
     (made("tune: @{seed: 1}"), "tune: missing key 'budget'"),
     (made(models="@{label: x}"), "models[0]: missing key 'name'"),
@@ -173,6 +215,64 @@ def test_a_wrong_suite_is_refused_with_its_place(marked: str, message: str) -> N
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     (found,) = problems(before + after)
     assert found.startswith(f"s.yaml:{line}:{column}: {message}")
+
+
+def test_a_recipe_sets_what_nobody_wrote() -> None:
+    text = made(
+        "train: {recipe: nnunet, learning_rate: 3e-3, epochs: 7, augment: {noise: 0.5}}",
+        models="unet, {name: resunet, train: {recipe: adamw, learning_rate: 1e-3, augment: {noise: 0.1}}}",
+    )
+    suite = parse_suite(text, PATH).suite
+    first, second = (train_config(suite, model) for model in suite.models)
+    assert (first.optimizer, first.learning_rate, first.epochs, first.momentum) == ("sgd", 3e-3, 7, 0.99)
+    assert (first.augment.noise, first.augment.gamma_high) == (0.5, 1.5)
+    assert (second.optimizer, second.learning_rate, second.epochs) == ("adamw", 1e-3, 7)
+    # What the suite's recipe set is not written: nothing of it is left.
+    assert (second.momentum, second.weight_decay, second.augment.gamma_high) == (0.9, 1e-2, 1.25)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        # The suite says how long all train.
+        "{recipe: nnunet}",
+        "{recipe: nnunet, augment: {noise_p: 0.2}}",
+    ],
+)
+def test_a_models_recipe_keeps_the_suites_budget(train: str) -> None:
+    rest = "train: {epochs: 5, steps_per_epoch: 20, weight_decay: 3e-5}"
+    suite = parse_suite(made(rest, models=f"{{name: unet, train: {train}}}"), PATH).suite
+    config = train_config(suite, suite.models[0])
+    assert (config.epochs, config.steps_per_epoch, config.optimizer) == (5, 20, "sgd")
+
+
+def test_everything_wrong_with_train_is_said_at_once() -> None:
+    text = made(
+        "train: {recipe: adm, epochs: 0, batch_size: 4, micro_batch: 8}",
+        models="unet, {name: resunet, train: {clip_norm: 1}}",
+    )
+    assert [line.split(": ", 1)[0] for line in problems(text)] == ["s.yaml:5:17", "s.yaml:5:30"]
+    text = text.replace("adm", "adam").replace("epochs: 0", "epochs: 1")
+    assert [line.split(": ", 1)[0] for line in problems(text)] == ["s.yaml:5:62"]
+
+
+def test_patches_are_refused_for_each_task_that_is_smaller() -> None:
+    text = made(
+        "train: {patch_size: [64, 64]}", tasks="phantom-lung, {name: phantom-cardiac, image_size: [32, 96]}"
+    )
+    (found,) = problems(text)
+    assert found.endswith("image_size of phantom-cardiac, 32 x 96, got 64 x 64")
+
+
+def test_half_precision_is_for_gpus() -> None:
+    text = made("train: {precision: fp16}\nresources: {gpus: 0.5}")
+    assert parse_suite(text, PATH).suite.train["precision"] == "fp16"
+    assert parse_suite(made("train: {precision: bf16}"), PATH).suite.resources.gpus == 0
+
+
+def test_predictions_are_kept_where_asked() -> None:
+    assert parse_suite(made("keep_predictions: true"), PATH).suite.keep_predictions
+    assert not parse_suite(HEAD, PATH).suite.keep_predictions
 
 
 def test_a_claim_about_a_searched_axis_is_refused() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from bench.errors import SuiteError
 from bench.suite import parse_suite
+from bench.suite.check_train import NEEDS_GPU
 from bench.suite.resolve import effective_space
 from bench.suite.schema import ParameterSpec
 
@@ -23,6 +24,8 @@ REFUSED = [
     ("    @train.learning_rte: {low: 1e-4, high: 1e-2}", "unknown hyper-parameter 'train.learning_rte', did you"),
     ("    @train.augment: {low: 0.0, high: 1.0}", "unknown hyper-parameter 'train.augment'"),
     ("    @train.epochs: {low: 1, high: 20}", "train.epochs cannot be searched"),
+    ("    @train.recipe: {choices: [adam, nnunet]}", "train.recipe cannot be searched: it is short for base values;"),
+    ("    @train.patch_size: {choices: [[64, 64]]}", "train.patch_size cannot be searched: models are built for one"),
     ("    @learning_rate: {low: 1e-4, high: 1e-2}", "a space path must be one of train.*, model.*, loss.*, got"),
     ("    @model: {choices: [unet]}", "a space path must be one of train.*, model.*, loss.*, got 'model'"),
     ("    @model..x: {low: 1, high: 2}", "a space path must be one of train.*, model.*, loss.*, got 'model..x'"),
@@ -43,7 +46,18 @@ REFUSED = [
     ("    train.batch_size: {low: 8, high: @20.5}", "train.batch_size must be a whole number, got 20.5"),
     ("    train.optimizer: {choices: [adam, @lion]}", "train.optimizer must be 'adam', 'adamw' or 'sgd', got 'lion'"),
     ("    train.augment.flip: {choices: [true, @1]}", "train.augment.flip must be true or false, got 1"),
+    ("    train.precision: {choices: [fp32, bf16, @fp16]}", f"train.{NEEDS_GPU}"),
+    ("    train.clip_norm: {choices: [null, 12.0, @0]}", "train.clip_norm must be greater than 0, got 0"),
+    ("    train.micro_batch: {choices: [null, 8, @32]}",
+     "train: micro_batch must be at most batch_size, got 32 and 16"),
+    ("    train.micro_batch: @{choices: [null, 8]}\n    train.batch_size: {low: 4, high: 32}",
+     "train.micro_batch must be at most train.batch_size, but up to 8 and down to 4 may be drawn together"),
     # The default setting is the first trial.
+    ("    train.ema_decay: @{low: 0.9, high: 0.999}", "the space must hold the default train.ema_decay = null, since "
+     "the default setting is the first trial; it holds 0.9 to 0.999; set train.ema_decay under train:, or search "
+     "choices with null"),
+    ("    train.clip_norm: @{choices: [null, 1.0]}", "the space must hold the default train.clip_norm = 12.0, since "
+     "the default setting is the first trial; it holds null, 1.0"),
     ("    train.learning_rate: @{low: 1e-5, high: 1e-4}", "the space must hold the default train.learning_rate ="),
     ("    train.optimizer: @{choices: [adamw, sgd]}", "the space must hold the default train.optimizer = 'adam'"),
     ("    train.batch_size: @{low: 7, high: 31, step: 2}", "the space must hold the default train.batch_size = 16"),
@@ -71,6 +85,25 @@ def test_a_wrong_space_is_refused_with_its_place(space: str, message: str) -> No
     found = problems(before + after)
     assert found[0].startswith(f"s.yaml:{line}:{column}: {message}"), found
     assert len(found) == 1, found
+
+
+def test_no_value_at_all_may_be_searched() -> None:
+    space = "    train.ema_decay: {choices: [null, 0.99]}\n    train.micro_batch: {choices: [null, 2, 4]}\n"
+    suite = parse_suite(made(space + "    train.batch_size: {choices: [4, 16]}"), Path("s.yaml")).suite
+    found = effective_space(suite, suite.models[0], suite.losses[0])
+    assert found["train.ema_decay"].spec.choices == (None, 0.99)
+    assert found["train.micro_batch"].spec.contains(None)
+    rest = "train: {ema_decay: 0.99}"
+    assert parse_suite(made("    train.ema_decay: {low: 0.9, high: 0.999}", rest=rest), Path("s.yaml"))
+
+
+def test_a_searched_precision_may_be_fp16_on_a_gpu() -> None:
+    space = "    train.precision: {choices: [fp32, fp16]}"
+    assert parse_suite(made(space, rest="resources: {gpus: 1}"), Path("s.yaml"))
+    found = problems(
+        made(space, models="unet, {name: resunet, resources: {gpus: 0}}", rest="resources: {gpus: 1}")
+    )
+    assert found == [f"s.yaml:9:39: train.{NEEDS_GPU}"]
 
 
 def test_a_circle_of_conditions_names_its_members() -> None:

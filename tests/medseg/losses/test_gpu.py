@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from medseg.losses import LOSSES
+from medseg.losses.reduce import across_processes
 
 pytestmark = pytest.mark.gpu
 
@@ -39,3 +40,11 @@ def test_same_numbers_without_waiting(name, channels, ignore, loss, batch, reque
     torch.cuda.set_sync_debug_mode("default")
     torch.testing.assert_close(value.cpu(), expected, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(there[0].grad.cpu(), slope, rtol=1e-4, atol=1e-6)
+
+    # Beside a process that has the same images.
+    torch.cuda.set_sync_debug_mode("error")
+    with across_processes(lambda own: 2 * own):
+        value = function(there, target)
+        value.backward()
+    torch.cuda.set_sync_debug_mode("default")
+    torch.testing.assert_close(value.cpu(), expected, rtol=1e-5, atol=1e-6)

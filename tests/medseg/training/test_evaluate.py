@@ -1,10 +1,13 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 
 from medseg.data import index_dataset, prepare, resolve_root
 from medseg.tasks import TASKS, PhantomSpec
-from medseg.training.evaluate import decide, evaluate_cases, predict_cases
+from medseg.training import evaluate
+from medseg.training.evaluate import decide, evaluate_cases
 
 CPU = torch.device("cpu")
 
@@ -30,9 +33,9 @@ def predict_of(task):
 def test_batches_go_over_cases_and_change_nothing(data, batch_size):
     task, dataset, prepared = data
     predict = predict_of(task)
-    found = list(predict_cases(predict, prepared, dataset.cases, CPU, batch_size))
-    assert [case.id for case, _ in found] == [case.id for case in dataset.cases]
-    for case, labels in found:
+    found = list(evaluate_cases(predict, task, prepared, dataset.cases, "test", (), CPU, batch_size))
+    assert [measured.case.id for measured in found] == [case.id for case in dataset.cases]
+    for case, labels in ((measured.case, measured.prediction) for measured in found):
         images = torch.from_numpy(np.array(prepared.images[prepared.slices(case.id)])).float()
         wanted = decide(prepared.to_native(case.id, predict(images).numpy()))
         assert labels.shape == case.shape
@@ -47,7 +50,7 @@ def test_batches_are_full(data):
         sizes.append(len(images))
         return predict_of(task)(images)
 
-    list(predict_cases(watched, prepared, dataset.cases, CPU, 4))
+    list(evaluate_cases(watched, task, prepared, dataset.cases, "test", (), CPU, 4))
     total = len(prepared.labels)
     assert sizes == [4] * (total // 4) + [total % 4] * (total % 4 > 0)
 
@@ -62,6 +65,33 @@ def test_what_the_network_could_do_best_scores_high(data):
             return labels[:, None].float()
         return torch.nn.functional.one_hot(labels, task.out_channels).permute(0, 3, 1, 2).float()
 
-    rows = list(evaluate_cases(perfect, task, prepared, dataset.cases, "test", ("dice",), CPU, batch_size=5))
+    found = list(evaluate_cases(perfect, task, prepared, dataset.cases, "test", ("dice",), CPU, batch_size=5))
+    rows = [row for measured in found for row in measured.rows]
+    assert not any(measured.constant for measured in found)
     assert len(rows) == len(dataset.cases) * len(task.labels)
     assert np.mean([row["value"] for row in rows]) > 0.93
+
+
+def test_threads_beside_a_gpu_change_nothing(data, monkeypatch):
+    task, dataset, prepared = data
+    predict = predict_of(task)
+
+    def rows():
+        found = evaluate_cases(predict, task, prepared, dataset.cases, "test", ("dice", "hd"), CPU, 3)
+        return [repr(row) for measured in found for row in measured.rows]
+
+    alone = rows()
+    monkeypatch.setattr(evaluate, "_executor", lambda device: ThreadPoolExecutor(3))
+    assert rows() == alone
+
+
+def test_a_case_of_one_class_is_constant(data):
+    task, dataset, prepared = data
+
+    def background(images):
+        probabilities = torch.zeros(len(images), task.out_channels, *images.shape[2:])
+        probabilities[:, 0] = float(task.out_channels > 1)
+        return probabilities
+
+    found = list(evaluate_cases(background, task, prepared, dataset.cases, "test", ("dice",), CPU))
+    assert all(measured.constant for measured in found)

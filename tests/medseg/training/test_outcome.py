@@ -2,19 +2,26 @@ import pytest
 import torch
 
 from medseg.errors import DataError, ModelError
-from medseg.training.outcome import DivergedError, InterruptedTrialError, classify
+from medseg.training.outcome import (
+    DivergedError,
+    InterruptedTrialError,
+    StorageError,
+    classify,
+    is_out_of_memory,
+)
 
 
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (DivergedError(7), "diverged"),
+        (DivergedError(7, "the loss is not finite at step 7"), "diverged"),
         (InterruptedTrialError("stopped after step 3"), "interrupted"),
         (torch.OutOfMemoryError("CUDA out of memory"), "oom"),
         (MemoryError(), "oom"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"), "oom"),
         (TimeoutError("longer than 3 s"), "timeout"),
         (DataError("label missing"), "data_error"),
+        (StorageError("last.safetensors: No space left on device"), "infra_lost"),
         (OSError("No space left on device"), "data_error"),
         (ModelError("does not fit"), "crashed"),
         (ZeroDivisionError("x"), "crashed"),
@@ -27,4 +34,10 @@ def test_every_error_has_a_status_word(error, status):
 def test_detail_is_one_short_line_that_names_the_error():
     status, detail = classify(ValueError("first\nsecond"))
     assert (status, detail) == ("crashed", "ValueError: first")
-    assert "step 7" in classify(DivergedError(7))[1]
+    assert classify(DivergedError(7, "no learning up to step 7"))[1] == "no learning up to step 7"
+
+
+def test_only_a_lack_of_memory_counts_as_one():
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not is_out_of_memory(ValueError("not enough memory of the past"))

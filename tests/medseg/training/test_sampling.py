@@ -72,3 +72,19 @@ def test_derived_seeds_differ_between_streams_and_steps():
         derive_seed(seed, stream, step) for seed in range(5) for stream in range(3) for step in range(50)
     }
     assert len(seeds) == 5 * 3 * 50
+
+
+def test_forced_rows_say_which_label_they_were_drawn_for():
+    presence = np.zeros((100, 3), bool)
+    presence[:, 0] = True
+    presence[10:30, 1] = True
+    presence[20:25, 2] = True
+    drawn = sampler(share=0.5, presence=presence)
+    for step in range(20):
+        slices, wanted = drawn.draw(step)
+        assert (wanted[:4] == 0).all()
+        # Label 1 lies in every slice: it is not rare.
+        assert set(wanted[4:]) <= {2, 3}
+        for place, label in zip((slices[4:] - 7) // 3, wanted[4:], strict=True):
+            assert presence[place, label - 1]
+        np.testing.assert_array_equal(slices, drawn.batch(step))

@@ -34,10 +34,18 @@ def test_rates_never_rise_after_the_warm_up(schedule):
     assert all(rate > 0 for rate in rates)
 
 
-def test_plateau_halves_after_five_epochs_without_a_new_best():
-    assert plateau_drops([0.5, 0.6, 0.7]) == 0
-    assert plateau_drops([0.7] + [0.6] * 4) == 0
-    assert plateau_drops([0.7] + [0.6] * 5) == 1
-    assert plateau_drops([0.7] + [0.6] * 9 + [0.8]) == 1
-    assert plateau_drops([0.7] + [0.6] * 10) == 2
+def test_plateau_counts_epochs_without_a_new_best():
+    assert plateau_drops([0.5, 0.6, 0.7], 5) == 0
+    assert plateau_drops([0.7] + [0.6] * 4, 5) == 0
+    assert plateau_drops([0.7] + [0.6] * 5, 5) == 1
+    assert plateau_drops([0.7] + [0.6] * 9 + [0.8], 5) == 1
+    assert plateau_drops([0.7] + [0.6] * 10, 5) == 2
+    assert plateau_drops([0.7] + [0.6] * 10, 2) == 5
     assert learning_rate(config("plateau"), 60, plateau_drops=2) == pytest.approx(0.025)
+
+
+def test_the_shapes_are_settings():
+    assert learning_rate(config("polynomial", polynomial_power=2), 50) == pytest.approx(0.1 * 0.25)
+    assert learning_rate(config("step", step_drops=1, step_factor=0.2), 50) == pytest.approx(0.02)
+    assert learning_rate(config("step", step_drops=1, step_factor=0.2), 99) == pytest.approx(0.02)
+    assert learning_rate(config("plateau", plateau_factor=0.1), 0, plateau_drops=1) == pytest.approx(0.01)

@@ -1,0 +1,91 @@
+"""The processes of one trial: who takes which samples, and what they tell each other.
+
+`torchrun` and `accelerate launch` start them; a trial on its own is a single one. Sums over processes go by gloo on a
+CPU and by NCCL on GPUs.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from medseg.errors import ConfigError
+from medseg.losses.reduce import across_processes
+from medseg.training.sync_norm import sum_over_processes
+
+Item = TypeVar("Item")
+
+
+def make_accelerator(precision: str, use_cpu: bool) -> Accelerator:
+    """Returns a fresh Accelerator; a reused worker may have had one of another precision.
+
+    Raises:
+        ConfigError: If the device cannot compute in this precision.
+    """
+    if precision == "fp16" and (use_cpu or not torch.cuda.is_available()):
+        raise ConfigError("train.precision", "fp16 needs a GPU; use bf16 or fp32 on a CPU")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=use_cpu)
+
+
+class Processes:
+    """One process among those of its trial.
+
+    Args:
+        accelerator: Of this process.
+        batch_size: Effective batch.
+
+    Raises:
+        ConfigError: If the batch cannot be shared out evenly.
+    """
+
+    def __init__(self, accelerator: Accelerator, batch_size: int):
+        self._accelerator = accelerator
+        self.count: int = accelerator.num_processes
+        self.rank: int = accelerator.process_index
+        if batch_size % self.count:
+            raise ConfigError(
+                "train.batch_size", f"must be a multiple of the {self.count} processes, got {batch_size}"
+            )
+        own = batch_size // self.count
+        self.rows = slice(self.rank * own, (self.rank + 1) * own)
+        """Rows of the effective batch that this process takes."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    def sharing(self) -> AbstractContextManager[None]:
+        """Returns the context in which losses are those of the whole batch."""
+        return across_processes(sum_over_processes) if self.count > 1 else nullcontext()
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Returns the mean of each value over the processes."""
+        if self.count == 1:
+            return values
+        mean: Tensor = self._accelerator.reduce(values, reduction="mean")
+        return mean
+
+    def any(self, flag: bool) -> bool:
+        """Says whether a flag is set in any process; all must ask at the same time."""
+        if self.count == 1:
+            return flag
+        total = self._accelerator.reduce(torch.tensor(float(flag), device=self._accelerator.device))
+        return bool(total.item())
+
+    def share(self, items: Sequence[Item]) -> list[Item]:
+        """Returns those of the items that this process works on."""
+        return list(items[self.rank :: self.count])
+
+    def gather(self, found: list[Any]) -> list[Any]:
+        """Returns what all processes found, of the first one first; all must ask at the same time."""
+        if self.count == 1:
+            return found
+        gathered: list[Any] = gather_object(found)
+        return gathered
