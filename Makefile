@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# One process a core. Each takes whole files, in the order of tests/conftest.py; `make test WORKERS=` runs them in one.
+WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test lint format clean
 
@@ -10,7 +12,7 @@ demo: .venv/run.stamp
 	$(BIN)/bench leaderboard results/quick
 
 test: .venv/test.stamp lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(WORKERS)
 
 lint: .venv/test.stamp
 	$(BIN)/ruff format --check bench medseg tests benchmarks

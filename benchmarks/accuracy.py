@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +46,7 @@ def main() -> None:
     ):
         if root:
             with multiprocessing.get_context("spawn").Pool(arguments.processes, maxtasksperchild=1) as pool:
-                results = pool.starmap(run, [(spec, root) for spec in jobs], chunksize=1)
-            report(jobs, results)
+                report(jobs, pool.imap(run_one, [(spec, root) for spec in jobs]))
 
 
 def base_trials() -> dict[str, TrialSpec]:
@@ -93,6 +93,11 @@ def find(task: TaskSpec, root: Path) -> Path:
     return resolve_root(task, {task.dataset: root}, cache_dir())
 
 
+def run_one(job: tuple[TrialSpec, Path]) -> dict[str, object]:
+    """Runs one of the jobs of the pool."""
+    return run(*job)
+
+
 def run(spec: TrialSpec, root: Path) -> dict[str, object]:
     """Trains one trial on one core; returns its test rows and its cost."""
     import torch
@@ -115,8 +120,8 @@ def run(spec: TrialSpec, root: Path) -> dict[str, object]:
     return {"rows": rows, "minutes": (time.perf_counter() - started) / 60, "score": result.summary["value"]}
 
 
-def report(trials: list[TrialSpec], results: list[dict[str, object]]) -> None:
-    """Prints a line per trial and the mean over patients."""
+def report(trials: list[TrialSpec], results: Iterable[dict[str, object]]) -> None:
+    """Prints a line per trial, as it is known, and the mean over patients."""
     task = trials[0].task
     print(f"{task.name}: test Dice, mean over patients; unet {trials[0].model.options['features']}")
     means, every = [], defaultdict(list)
@@ -132,7 +137,8 @@ def report(trials: list[TrialSpec], results: list[dict[str, object]]) -> None:
         shown = ", ".join(f"{label} {value:.3f}" for label, value in labels.items())
         print(
             f"  seed {spec.seed}: {means[-1]:.3f} ({shown}); validation {result['score']:.3f}; "
-            f"{len(patients)} patients; {result['minutes']:.1f} min"
+            f"{len(patients)} patients; {result['minutes']:.1f} min",
+            flush=True,
         )
     whole = [statistics.mean(values) for values in every.values()]
     print(f"  all: {statistics.mean(whole):.3f} over {len(whole)} patients, lowest trial {min(means):.3f}")

@@ -1,10 +1,42 @@
+import gc
+import os
 import warnings
 from importlib import import_module
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 # A library that is collected takes its operators with it.
 _DECLARED = []
+# Workers take file after file: these go first, or one worker would end long after the others.
+LONGEST = (
+    "test_end_to_end.py",
+    "medseg/training/test_trial_exact.py",
+    "bench/cli/test_components.py",
+    "medseg/training/test_conformance.py",
+    "test_contributing.py",
+)
+
+# Read when torch is imported, here and in subprocesses: workers beside each other must not fight for cores.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+# How long an example takes says nothing where others use the machine, too.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
+
+
+def pytest_collection_modifyitems(items):
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish():
+    """Leaves alone what is there for good; statsmodels collects garbage at every call, through all of torch."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

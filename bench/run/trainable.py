@@ -18,7 +18,7 @@ from bench.run.rows import case_rows, curve_rows, trial_row
 
 if TYPE_CHECKING:
     from medseg.training.outcome import Epoch, TrialResult
-    from medseg.training.trial import TrialData
+    from medseg.training.trial import TrialData, TrialFiles
 
 STOP_POLL_S = 0.2
 
@@ -65,6 +65,7 @@ class TrialRunner(Trainable):  # type: ignore[misc]
         self._events = None
         row = trial_row(self._job, self._worker, result, time.monotonic() - self._started)
         Store(self._worker.results).write(row, case_rows(self._job, result), curve_rows(self._job, result))
+        trial_files(self._job, self._worker).forget(result.status)
         return {
             "done": True,
             "status": result.status,
@@ -82,7 +83,9 @@ class TrialRunner(Trainable):  # type: ignore[misc]
     def _should_stop(self) -> bool:
         limit = self._worker.timeout_s
         if limit is not None and time.monotonic() - self._started > limit:
-            raise TimeoutError(f"the trial ran longer than {limit:g} s")
+            from medseg.training.outcome import TimeLimitError
+
+            raise TimeLimitError(f"the trial ran longer than {limit:g} s")
         return self._stop_requested()
 
     def _stop_requested(self) -> bool:
@@ -104,21 +107,28 @@ def checkpoint_path(results: Path, trial: str) -> Path:
     return results / "checkpoints" / f"{trial}.safetensors"
 
 
+def trial_files(job: Job, worker: WorkerConfig) -> "TrialFiles":
+    """Returns where a trial keeps what outlives it."""
+    from medseg.training.trial_data import TrialFiles
+
+    final, results = job.number < 0, worker.results
+    return TrialFiles(
+        checkpoint=checkpoint_path(results, f"{job.trial}-{worker.code[:8]}"),
+        weights=results / "weights" / f"{job.trial}.safetensors" if final else None,
+        predictions=results / "predictions" / job.trial if final and worker.keep_predictions else None,
+    )
+
+
 def start(
     job: Job, worker: WorkerConfig, should_stop: Callable[[], bool]
 ) -> "Generator[Epoch, None, TrialResult]":
     """Opens the data and begins, or continues, a job."""
     import torch
 
-    from medseg.training.trial import TrialFiles, run_trial
+    from medseg.training.trial import run_trial
 
     torch.set_num_threads(worker.cpus)
-    final, results = job.number < 0, worker.results
-    files = TrialFiles(
-        checkpoint=checkpoint_path(results, f"{job.trial}-{worker.code[:8]}"),
-        weights=results / "weights" / f"{job.trial}.safetensors" if final else None,
-        predictions=results / "predictions" / job.trial if final and worker.keep_predictions else None,
-    )
+    files = trial_files(job, worker)
     return run_trial(job.spec, _data(job, worker), files, should_stop, use_cpu=worker.gpus == 0)
 
 

@@ -66,6 +66,9 @@ def _hidden(suite: Suite, index: int, model: ModelEntry) -> Iterator[Finding]:
         return
     written, own = dict(_leaves(suite.train)), dict(_leaves(model.train))
     pure = dict(_leaves(TrainConfig.model_validate({"recipe": name}).model_dump(mode="json")))
+    preset = _hidden_preset(written, own, name)
+    if preset:
+        yield Finding(("models", index, "train", "recipe"), f"{model.title}: {preset}")
     for key in dict.fromkeys(key for recipe in RECIPES.values() for key, _ in _leaves(recipe.values)):
         if key not in BUDGET and key in written and key not in own and not same(pure[key], written[key]):
             yield Finding(
@@ -73,6 +76,16 @@ def _hidden(suite: Suite, index: int, model: ModelEntry) -> Iterator[Finding]:
                 f"{model.title}: recipe {name} sets {key} to {shown(pure[key])}, but the suite's train: says "
                 f"{shown(written[key])} for all models: write {key} here, too",
             )
+
+
+def _hidden_preset(written: Mapping[str, Any], own: Mapping[str, Any], name: str) -> str:
+    preset = written.get("augment.preset")
+    if preset is None or "augment.preset" in own or "augment" not in RECIPES[name].values:
+        return ""
+    return (
+        f"recipe {name} sets augment, but the suite's train: says preset {shown(preset)} for all models: write "
+        "augment.preset here, too"
+    )
 
 
 def _leaves(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

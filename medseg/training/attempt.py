@@ -1,16 +1,20 @@
 """One go at a trial: built, continued from its checkpoint, trained, evaluated."""
 
+import hashlib
 import logging
 import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn.modules.dropout import _DropoutNd
 
+from medseg.components import one_line
 from medseg.data import Case
+from medseg.errors import ConfigError, DataError
 from medseg.losses import build_loss, resolve_options
 from medseg.models import build_model
 from medseg.training.checkpoint import load_state, save_state, save_weights
@@ -18,17 +22,30 @@ from medseg.training.config import TrialSpec
 from medseg.training.evaluate import Predict, evaluate_cases, predictor, selection_score
 from medseg.training.infer import mirrored, windowed
 from medseg.training.loop import Loop
-from medseg.training.monitor import Meter
-from medseg.training.outcome import Epoch, InterruptedTrialError, Row, Status, TrialResult, Validation
+from medseg.training.monitor import Meter, Readings, add_up
+from medseg.training.outcome import (
+    Epoch,
+    InterruptedTrialError,
+    PredictionMemoryError,
+    Row,
+    Status,
+    TimeLimitError,
+    TrialResult,
+    Validation,
+    is_out_of_memory,
+)
 from medseg.training.placement import why_compiled
 from medseg.training.predictions import PredictionWriter
 from medseg.training.processes import make_accelerator
 from medseg.training.records import summarise
 from medseg.training.sampling import INITIAL_WEIGHTS, derive_seed
 from medseg.training.subset import validation_subset
+from medseg.training.sync_norm import unsynchronised
 from medseg.training.trial_data import TrialData, TrialFiles, class_counts
 
 log = logging.getLogger(__name__)
+# In units of what the last checkpoint took.
+LEAST_TIME_BETWEEN = 20
 
 
 class Attempt:
@@ -40,6 +57,7 @@ class Attempt:
         files: Where checkpoint and weights go.
         use_cpu: Stay on the CPU although a GPU is there.
         most_at_once: Largest micro-batch that may be tried; none: what the settings say.
+        spent_s: Seconds that earlier attempts took; what they lost counts, too.
     """
 
     def __init__(
@@ -49,10 +67,12 @@ class Attempt:
         files: TrialFiles,
         use_cpu: bool = False,
         most_at_once: int | None = None,
+        spent_s: float = 0.0,
     ):
         self.spec, self.data, self.files = spec, data, files
         self._started, self._clock = datetime.now(UTC), time.perf_counter()
-        self._saved = time.monotonic()
+        self._should_stop: Callable[[], bool] = lambda: False
+        self._saved, self._saving_s = time.monotonic(), 0.0
         task = spec.task
         train, self.validation, self.test = data.split.patients(spec.fold)
         accelerator = make_accelerator(spec.train.precision, use_cpu)
@@ -66,33 +86,53 @@ class Attempt:
         self.loop = Loop(
             spec, model, loss, data.prepared, slices, self._validate, accelerator, self._save_if_due
         )
-        most = round(spec.train.validation_share * spec.train.steps_per_epoch * spec.train.batch_size)
         counts = {patient: len(data.slices((patient,))) for patient in self.validation}
-        self.watched = validation_subset(self.validation, counts, most, spec.fold)
+        self.watched = validation_subset(self.validation, counts, spec.train.validation_slices, spec.fold)
         earlier = load_state(files.checkpoint)
         if earlier is not None:
+            if earlier["trial"] != self._identity():
+                raise ConfigError(str(files.checkpoint), "is the checkpoint of another trial")
             self.loop.restore(earlier)
         progress = self.loop.progress
         if most_at_once is not None:
             progress.micro_batch = min(progress.micro_batch, most_at_once)
-        self._earlier_s, self._earlier_j = progress.wall_s, progress.energy_j
+        if len(set(self.loop.processes.gather([progress.step]))) > 1:
+            raise ConfigError(
+                str(files.checkpoint),
+                "the processes of a trial must see one checkpoint; they see different ones",
+            )
+        if not data.prepared.counts[slices, 1:].any():
+            raise DataError(
+                f"{task.name}: no training slice of fold {spec.fold} holds any of {', '.join(task.labels)}; do "
+                "labels name the values of the files?"
+            )
+        self._earlier_s = max(progress.elapsed_s, spent_s)
+        self._earlier: Readings = {}
+        if earlier is not None:
+            self._earlier = {"peak_memory_mb": progress.peak_memory_mb, "energy_j": progress.energy_j}
+        # Without gradients twice as many slices fit wherever one training step did.
+        self._at_once = 2 * progress.micro_batch
         self._say_what_was_decided()
 
-    def note(self, text: str) -> None:
-        """Says what was decided or what happened, once: in the log and in the trial's row."""
+    def note(self, text: str, said: bool = False) -> None:
+        """Says what was decided or what happened, once: in the trial's row and, unless said already, in the log."""
         if text not in self.loop.progress.notes:
-            log.info(text)
             self.loop.progress.notes.append(text)
+            if not said:
+                log.info(text)
 
     def train(self, should_stop: Callable[[], bool]) -> Generator[Epoch, None, None]:
         """Trains what is left. A stop or a limit of time leaves the last state on the disk."""
+        self._should_stop = should_stop
         try:
             for epoch in self.loop.epochs(should_stop):
                 self._account()
-                if time.monotonic() - self._saved > self.files.checkpoint_every_s:
+                if self._save_is_due():
                     self._save()
                 yield epoch
-        except (InterruptedTrialError, TimeoutError):
+            # What follows may take long, and needs nothing but this.
+            self._save()
+        except (InterruptedTrialError, TimeLimitError):
             self._save()
             raise
 
@@ -119,14 +159,21 @@ class Attempt:
     ) -> TrialResult:
         """Returns what the trial leaves as it stands."""
         self._account()
-        wall_s = self._earlier_s + time.perf_counter() - self._clock
-        summary = summarise(self.loop, value, self._started, wall_s)
+        summary = summarise(self.loop, value, self._started)
         return TrialResult(status, detail, summary, list(cases), list(self.loop.progress.curves))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the trial began, with those of earlier attempts."""
+        return self._earlier_s + time.perf_counter() - self._clock
 
     def close(self) -> None:
         """Frees what lives on the device."""
         self.loop.batches.close()
         self.loop.accelerator.free_memory()
+        if self.loop.compiled:
+            # A worker runs trial after trial, and torch compiles a class of model only so many times.
+            torch.compiler.reset()
 
     def _say_what_was_decided(self) -> None:
         spec, loop = self.spec, self.loop
@@ -136,8 +183,18 @@ class Attempt:
             self.note(
                 f"{len(self.watched)} of {len(self.validation)} validation patients are predicted after an epoch"
             )
-        if loop.processes.count > 1 and not getattr(loop.loss, "exact_across_processes", False):
-            self.note(f"{spec.loss.name} is taken per process, not over the whole batch")
+        if loop.processes.count > 1:
+            self._say_what_differs()
+
+    def _say_what_differs(self) -> None:
+        """Notes what is not as in one process."""
+        if not getattr(self.loop.loss, "exact_across_processes", False):
+            self.note(f"{self.spec.loss.name} is taken per process, not over the whole batch")
+        alone = unsynchronised(self.loop.module)
+        if alone:
+            self.note(f"norms that each process keeps to itself: {', '.join(alone)}")
+        if any(isinstance(part, _DropoutNd) and part.p > 0 for part in self.loop.module.modules()):
+            self.note("dropout draws other masks than one process would")
 
     def _writer(self) -> AbstractContextManager[PredictionWriter | None]:
         if self.files.predictions is None or not self.loop.processes.first:
@@ -151,16 +208,31 @@ class Attempt:
 
     def _predict(self, flips: Sequence[str]) -> Predict:
         """Returns the prediction of whole images by the weights that the model holds."""
-        predict = mirrored(predictor(self.loop.model, self.loop.loss), flips)  # type: ignore[arg-type]
+        predict = mirrored(self._as_many_as_fit(predictor(self.loop.module, self.loop.loss)), flips)  # type: ignore[arg-type]
         patch = self.spec.train.patch_size
         if patch is None or patch == self.spec.task.image_size:
             return predict
-        return windowed(predict, patch, self.spec.train.window_overlap, self._at_once)
+        return windowed(predict, patch, self.spec.train.window_overlap, 2 * self.loop.progress.micro_batch)
 
-    @property
-    def _at_once(self) -> int:
-        # Without gradients twice as many fit wherever one training step did.
-        return 2 * self.loop.progress.micro_batch
+    def _as_many_as_fit(self, predict: Predict) -> Predict:
+        """Predicts fewer slices at a time once memory runs out; training is not affected."""
+
+        def some(images: Tensor) -> Tensor:
+            while True:
+                try:
+                    parts = [predict(part) for part in torch.split(images, self._at_once)]
+                    return parts[0] if len(parts) == 1 else torch.cat(parts)
+                except (MemoryError, RuntimeError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    if self._at_once == 1:
+                        raise PredictionMemoryError(
+                            f"predicting a single slice does not fit: {one_line(error)}"[:500]
+                        ) from error
+                self._at_once = min(self._at_once, len(images)) // 2 or 1
+                self.note(f"out of memory in prediction: goes on with {_slices(self._at_once)} at once")
+
+        return some
 
     def _rows(
         self,
@@ -187,32 +259,50 @@ class Attempt:
             part,
             metrics,
             loop.accelerator.device,
-            self._at_once,
+            2 * loop.progress.micro_batch,
         ):
             if writer is not None:
                 writer.write(measured.case, measured.prediction, part)
             found.append((measured.case.id, measured.rows, measured.constant))
+            if loop.processes.count == 1 and self._should_stop():
+                raise InterruptedTrialError("stopped in an evaluation, checkpoint saved")
         by_case = {case: (rows, constant) for case, rows, constant in loop.processes.gather(found)}
         ordered = [by_case[case.id] for case in cases]
         return [row for rows, _ in ordered for row in rows], all(constant for _, constant in ordered)
+
+    def _identity(self) -> str:
+        return hashlib.sha256(self.spec.model_dump_json().encode()).hexdigest()
 
     def _save_if_due(self) -> None:
         # Several processes would have to meet for it; they save between epochs.
         if self.loop.processes.count > 1:
             return
-        if time.monotonic() - self._saved > self.files.checkpoint_every_s:
+        if self._save_is_due():
             self.loop.flush()
             self._save()
+            self.loop.restart_clock()
+
+    def _save_is_due(self) -> bool:
+        # A large network on a slow disk must not spend its time on checkpoints.
+        every = self.files.checkpoint_every_s and max(
+            self.files.checkpoint_every_s, LEAST_TIME_BETWEEN * self._saving_s
+        )
+        return time.monotonic() - self._saved > every
 
     def _save(self) -> None:
         self._account()
+        started = time.monotonic()
         if self.loop.processes.first:
-            save_state(self.loop.state(), self.files.checkpoint)
+            save_state(self.loop.state() | {"trial": self._identity()}, self.files.checkpoint)
         self._saved = time.monotonic()
+        self._saving_s = self._saved - started
 
     def _account(self) -> None:
-        progress, readings = self.loop.progress, self._meter.readings()
-        progress.peak_memory_mb = max(progress.peak_memory_mb, readings["peak_memory_mb"] or 0.0)
-        energy: Any = readings["energy_j"]
-        if energy is not None:
-            progress.energy_j = (self._earlier_j or 0.0) + energy
+        progress, readings = self.loop.progress, add_up(self._earlier, self._meter.readings())
+        progress.peak_memory_mb = readings["peak_memory_mb"] or 0.0
+        progress.energy_j = readings["energy_j"]
+        progress.elapsed_s = self.elapsed_s
+
+
+def _slices(count: int) -> str:
+    return "1 slice" if count == 1 else f"{count} slices"

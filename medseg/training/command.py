@@ -1,5 +1,6 @@
 """`python -m medseg.training`: trains one trial and writes its rows. Options are read first, imports come later."""
 
+import errno
 import logging
 import os
 import re
@@ -7,13 +8,14 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from medseg.errors import MedsegError
+from medseg.training import launch
 
 if TYPE_CHECKING:
     from medseg.training.config import TrialSpec
@@ -36,6 +38,8 @@ EPILOG = (
 SHORTCUTS = ("epochs", "steps_per_epoch", "batch_size", "precision", "recipe")
 SPEC = ("task", "model", "loss", "phase", "fold", "seed")
 PAIR = "KEY=VALUE"
+# Of a folder that was named wrongly; any other OSError is of the model or the loss.
+UNUSABLE = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 @click.command(
@@ -74,7 +78,9 @@ PAIR = "KEY=VALUE"
     help="final measures on the test cases, too.",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
+@click.option(
+    "--threads", type=click.IntRange(1, 4 * (os.cpu_count() or 1)), help="CPU threads; all cores by default."
+)
 @click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Longest to train now."
 )
@@ -166,24 +172,28 @@ def _train(options: Mapping[str, Any], trees: Mapping[str, Any]) -> int:
         _set_threads(options["threads"])
         report = Report(spec, out, options["quiet"], options["as_json"])
         try:
-            result = run_one(
-                spec,
-                out,
-                _root(options["data"], spec.task.dataset),
-                device=options["device"],
-                timeout_s=options["timeout"],
-                keep_weights=options["keep_weights"],
-                keep_predictions=options["keep_predictions"],
-                restart=options["restart"],
-                should_stop=stop.asked,
-                watch=report.epoch,
-                command=("python", "-m", "medseg.training", *click.get_current_context().obj),
-            )
-        except (MedsegError, OSError):
+            # What a model prints must not end up in the JSON.
+            with redirect_stdout(sys.stderr) if options["as_json"] else nullcontext():
+                result = run_one(
+                    spec,
+                    out,
+                    _root(options["data"], spec.task.dataset),
+                    device=options["device"],
+                    timeout_s=options["timeout"],
+                    keep_weights=options["keep_weights"],
+                    keep_predictions=options["keep_predictions"],
+                    restart=options["restart"],
+                    should_stop=stop.asked,
+                    watch=report.epoch,
+                    command=("python", "-m", "medseg.training", *click.get_current_context().obj),
+                )
+        except MedsegError:
             raise
-        except Exception as error:  # noqa: BLE001 - a model or a loss of anyone's may raise anything
-            from medseg.training.outcome import classify
+        except (Exception, SystemExit) as error:  # a model or a loss of anyone's may raise anything
+            from medseg.training.outcome import STORAGE, classify
 
+            if isinstance(error, OSError) and error.errno in (*STORAGE, *UNUSABLE):
+                raise
             traceback.print_exc()
             status, detail = classify(error)
             report.ended(status, detail)
@@ -247,4 +257,4 @@ def _say(text: str) -> None:
 
 def _first() -> bool:
     """Says whether this is the process of its trial that prints."""
-    return os.environ.get("RANK", "0") == "0"
+    return launch.rank() == 0

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from medseg.metrics import METRICS
+from medseg.training import launch
 from medseg.training.config import TrialSpec
-from medseg.training.folder import rank
 from medseg.training.outcome import Epoch, TrialResult
 from medseg.training.rows import TrialFolder
 
@@ -91,15 +91,15 @@ class Report:
 
     def ended(self, status: str, detail: str) -> None:
         """Says how a trial ended that has no result."""
-        if self._as_json and rank() == 0:
+        if self._as_json and launch.rank() == 0:
             click.echo(json.dumps({"out": str(self._folder.root), "status": status, "detail": detail}))
         else:
-            who = f"rank {rank()}: " if rank() else ""
+            who = f"rank {launch.rank()}: " if launch.rank() else ""
             click.echo(f"{who}{status}: {detail}", err=True)
 
     def result(self, result: TrialResult) -> None:
         """Prints what a trial left, from its folder."""
-        if rank() != 0:
+        if launch.rank() != 0:
             if result.status == "oom":
                 self.ended(result.status, result.detail)
             return

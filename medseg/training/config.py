@@ -163,12 +163,11 @@ class TrainConfig(Config):
         description="Predict the final cases as the mean over the mirrors that the task allows.",
         json_schema_extra=search(choices=[False, True]),
     )
-    validation_share: float = Field(
-        0.3,
-        gt=0,
-        allow_inf_nan=False,
-        description="After an epoch validate at most this share of the slices trained on in it, whole patients and "
-        "always the same ones, at least 8; the final evaluation takes all.",
+    validation_slices: int = Field(
+        1200,
+        ge=1,
+        description="After an epoch validate at most so many slices: whole patients, always the same ones, at least "
+        "8. The final evaluation takes all.",
     )
     stalled_epochs: int | None = Field(
         10,

@@ -19,6 +19,7 @@ from medseg.tasks import TaskSpec
 from medseg.training.outcome import Row
 
 Predict = Callable[[Tensor], Tensor]
+Decided = tuple[NDArray[np.uint8], bool]
 # Cases that may wait for the host before the GPU waits for it.
 MOST_WAITING = 16
 
@@ -68,19 +69,22 @@ def evaluate_cases(
     device: torch.device,
     batch_size: int = 32,
 ) -> Iterator[Measured]:
-    """Predicts and measures cases, in their order. A case that cannot be measured has `failed` rows.
+    """Predicts and measures cases, in their order. A case that cannot be measured, or was predicted as NaN,
+    has `failed` rows.
 
     Probabilities, not labels, are brought back to the native grid; the decision is the last step. Batches go on
     over cases, since an X-ray has one slice; a large volume is decided a batch of slices at a time. Beside a GPU,
     threads do what is left to the host while the next batch is predicted.
     """
 
-    def measure(case: Case, chunks: list[Future[NDArray[np.uint8]]]) -> Measured:
-        prediction = np.concatenate([chunk.result() for chunk in chunks]).reshape(case.shape)
-        return Measured(case, prediction, _rows(task, prepared, case, prediction, part, metrics))
+    def measure(case: Case, chunks: list[Future[Decided]]) -> Measured:
+        decided = [chunk.result() for chunk in chunks]
+        prediction = np.concatenate([labels for labels, _ in decided]).reshape(case.shape)
+        finite = all(finite for _, finite in decided)
+        return Measured(case, prediction, _rows(task, prepared, case, prediction, part, metrics, finite))
 
     with _executor(device) as executor:
-        chunks: dict[str, list[Future[NDArray[np.uint8]]]] = defaultdict(list)
+        chunks: dict[str, list[Future[Decided]]] = defaultdict(list)
         waiting: deque[Future[Measured]] = deque()
         for case, first, probabilities, last in _predicted(predict, prepared, cases, device, batch_size):
             chunks[case.id].append(executor.submit(_decided, prepared, case.id, probabilities, first))
@@ -113,10 +117,10 @@ def _predicted(
             yield case, first - part.start, some, rows[-1][1][1] + 1 == part.stop
 
 
-def _decided(
-    prepared: Prepared, case_id: str, probabilities: NDArray[np.float32], first: int
-) -> NDArray[np.uint8]:
-    return decide(prepared.to_native(case_id, probabilities, first))
+def _decided(prepared: Prepared, case_id: str, probabilities: NDArray[np.float32], first: int) -> Decided:
+    """Returns class indices of some slices, and whether all probabilities are finite."""
+    native = prepared.to_native(case_id, probabilities, first)
+    return decide(native), bool(np.isfinite(probabilities).all())
 
 
 class _AtOnce(Executor):
@@ -146,6 +150,7 @@ def _rows(
     prediction: NDArray[np.uint8],
     part: str,
     metrics: Sequence[str],
+    finite: bool,
 ) -> list[Row]:
     reference = prepared.reference(case.id)
     spacing = prepared.spacing_mm(case.id)
@@ -158,8 +163,11 @@ def _rows(
     }
     labels = tuple(task.labels)
     try:
-        values = evaluate_case(reference, prediction, spacing, labels, metrics)
+        # NaN would be decided as background, which is no prediction.
+        values = evaluate_case(reference, prediction, spacing, labels, metrics) if finite else None
     except ValueError:
+        values = None
+    if values is None:
         values = unmeasured_case(labels, metrics, "failed")
     return [
         common

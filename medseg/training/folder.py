@@ -1,7 +1,6 @@
 """Runs one trial in a folder of its own, without Ray: from a command line, a notebook or a debugger."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -12,9 +11,10 @@ from filelock import FileLock, Timeout
 
 from medseg.data.cache import cache_dir
 from medseg.errors import ConfigError
+from medseg.training import launch
 from medseg.training.averages import averages
 from medseg.training.config import TrialSpec
-from medseg.training.outcome import Epoch, Row, TrialResult, classify
+from medseg.training.outcome import Epoch, Row, TimeLimitError, TrialResult, classify
 from medseg.training.resolve import check_fold
 from medseg.training.rows import (
     CURVES,
@@ -35,11 +35,6 @@ log = logging.getLogger(__name__)
 Device = Literal["auto", "cpu", "cuda"]
 # A trial that ends so has said all there is to say; anything else is raised.
 ENDINGS = ("interrupted", "diverged", "oom", "timeout")
-
-
-def rank() -> int:
-    """Returns which process of its trial this is; 0 is the one that writes."""
-    return int(os.environ.get("RANK", "0"))
 
 
 def run_one(
@@ -101,7 +96,7 @@ def run_one(
                     "" if folder.predictions.exists() or not keep_predictions else " It kept no predictions."
                 )
                 return _again(folder, earlier, lost)
-        if rank() == 0:
+        if launch.rank() == 0:
             if earlier is None:
                 folder.clear()
             else:
@@ -110,7 +105,7 @@ def run_one(
 
         def ask() -> bool:
             if timeout_s is not None and time.monotonic() - started > timeout_s:
-                raise TimeoutError(f"the trial ran longer than {timeout_s:g} s")
+                raise TimeLimitError(f"the trial ran longer than {timeout_s:g} s")
             return should_stop()
 
         files = TrialFiles(
@@ -119,10 +114,13 @@ def run_one(
             predictions=folder.predictions if keep_predictions else None,
         )
         try:
-            return _run(run_trial(spec, data, files, ask, use_cpu), folder, record, watch)
+            result = _run(run_trial(spec, data, files, ask, use_cpu), folder, record, watch)
+            if launch.rank() == 0:
+                files.forget(result.status)
+            return result
         except ConfigError:
             # What cannot begin leaves nothing that would stand in the way of the mended command.
-            if earlier is None and rank() == 0:
+            if earlier is None and launch.rank() == 0:
                 folder.record.unlink(missing_ok=True)
             raise
 
@@ -138,7 +136,7 @@ def _run(
         result = _drain(events, seen, watch)
     except ConfigError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         status, detail = classify(error)
         before = folder.earlier_curves(seen[0]["epoch"]) if seen else folder.earlier_curves()
         result = TrialResult(status, detail, curves=before + seen)
@@ -161,13 +159,15 @@ def _drain(
         except StopIteration as end:
             result: TrialResult = end.value
             return result
+        # A trial that ran out of memory goes over its last epochs again.
+        seen[:] = [row for row in seen if row["epoch"] < epoch.epoch]
         seen.append({name: getattr(epoch, name) for name in CURVES})
-        if rank() == 0:
+        if launch.rank() == 0:
             watch(epoch)
 
 
 def _write(folder: TrialFolder, record: Row, result: TrialResult) -> None:
-    if rank() == 0:
+    if launch.rank() == 0:
         outcome = {"status": result.status, "detail": result.detail, "summary": result.summary}
         folder.write({**record, **outcome, "scores": averages(result.cases)}, result.cases, result.curves)
 
@@ -229,7 +229,7 @@ def _use_cpu(device: Device) -> bool:
 @contextmanager
 def _alone(folder: TrialFolder) -> Iterator[None]:
     """Keeps a second process of the same folder out; those of one trial belong together."""
-    if rank() != 0:
+    if launch.rank() != 0:
         yield
         return
     folder.root.mkdir(parents=True, exist_ok=True)

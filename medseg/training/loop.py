@@ -15,7 +15,7 @@ from medseg.training.batches import Batches
 from medseg.training.config import TrialSpec
 from medseg.training.instance_norm import speed_up_instance_norm
 from medseg.training.optimizer import WeightAverage, make_optimizer, restore_optimizer
-from medseg.training.outcome import Epoch, InterruptedTrialError, Validation
+from medseg.training.outcome import DivergedError, Epoch, InterruptedTrialError, TimeLimitError, Validation
 from medseg.training.placement import compiles, memory_format, set_up_device
 from medseg.training.processes import Processes
 from medseg.training.progress import Progress
@@ -71,12 +71,13 @@ class Loop:
         if self.processes.count > 1:
             model = synchronise_batch_norm(model)
         self.model, self.optimizer = accelerator.prepare(model, make_optimizer(model, self.config))
-        self._module: nn.Module = accelerator.unwrap_model(self.model)
+        # Predicts, too: a wrapper for several processes would meet the others at every forward pass.
+        self.module: nn.Module = accelerator.unwrap_model(self.model)
         self.compiled = compiles(self.config, accelerator.device)
         self._forward = torch.compile(self.model) if self.compiled else self.model
         self.loss = loss.to(accelerator.device)
-        own_rows = self.processes.rows.stop - self.processes.rows.start
-        self.progress = Progress(micro_batch=min(self.config.micro_batch or own_rows, own_rows))
+        own = self.processes.own
+        self.progress = Progress(micro_batch=min(self.config.micro_batch or own, own))
         self.best_weights: dict[str, Tensor] = {}
         self.average: WeightAverage | None = None
         if self.config.ema_decay is not None:
@@ -87,12 +88,12 @@ class Loop:
 
     def weights(self) -> dict[str, Tensor]:
         """Returns the weights by name, as they are trained."""
-        state: dict[str, Tensor] = self._module.state_dict()
+        state: dict[str, Tensor] = self.module.state_dict()
         return state
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Puts weights into the model."""
-        self._module.load_state_dict(weights)
+        self.module.load_state_dict(weights)
 
     def state(self) -> dict[str, Any]:
         """Returns all that a continued run needs, as tensors and plain values."""
@@ -124,8 +125,13 @@ class Loop:
             DivergedError: If a loss is not finite, or nothing is learned.
             InterruptedTrialError: If `should_stop` says so; the progress so far is in `state()`.
         """
-        while self.progress.step < self.config.epochs * self.config.steps_per_epoch:
+        # An epoch whose validation was interrupted still has its losses.
+        while self.progress.step < self.config.epochs * self.config.steps_per_epoch or self.progress.losses:
             yield self._epoch(should_stop)
+
+    def restart_clock(self) -> None:
+        """Leaves out what happened since the last `flush`: it was no training."""
+        self._since = time.perf_counter()
 
     def flush(self) -> None:
         """Brings losses and times from the device; until then they stay there, since a GPU would have to wait."""
@@ -143,19 +149,22 @@ class Loop:
         progress = self.progress
         self._since = time.perf_counter()
         self.model.train()
-        rate = 0.0
         try:
             while len(progress.losses) + len(self._pending) < self.config.steps_per_epoch:
                 self.at_step()
                 if self._stops(should_stop):
                     raise InterruptedTrialError(f"stopped after step {progress.step}, checkpoint saved")
-                rate = self._rate()
-                self._pending.append(self._step(rate))
+                self._pending.append(self._step(self._rate(progress.step)))
                 progress.step += 1
-        finally:
             self.flush()
+        except (InterruptedTrialError, TimeLimitError):
+            # All processes end here together. After any other error this one must not wait for the others.
+            self.flush()
+            raise
+        finally:
+            self._pending.clear()
         progress.check_finite()
-        return self._close_epoch(rate)
+        return self._close_epoch()
 
     def _stops(self, should_stop: Callable[[], bool]) -> bool:
         if self.processes.count == 1:
@@ -163,20 +172,21 @@ class Loop:
         if self.progress.step % STOP_EVERY:
             return False
         # All must end at the same step and alike, or some would wait for the others for ever.
-        late: TimeoutError | None = None
+        late: TimeLimitError | None = None
         stop = False
         try:
             stop = should_stop()
-        except TimeoutError as error:
+        except TimeLimitError as error:
             late = error
         if self.processes.any(late is not None):
-            raise late or TimeoutError("another process of the trial ran out of time")
+            raise late or TimeLimitError("another process of the trial ran out of time")
         return self.processes.any(stop)
 
-    def _close_epoch(self, rate: float) -> Epoch:
+    def _close_epoch(self) -> Epoch:
         progress, config = self.progress, self.config
         started = time.perf_counter()
         with self.evaluated_weights() as weights:
+            self._check_weights(weights)
             found = self.validate()
             epoch = progress.step // config.steps_per_epoch
             if found.score > progress.best_score or not self.best_weights:
@@ -190,7 +200,7 @@ class Loop:
             epoch=epoch,
             step=progress.step,
             train_loss=float(np.mean(progress.losses)),
-            learning_rate=rate,
+            learning_rate=self._rate(progress.step - 1),
             score=found.score,
             best_score=progress.best_score,
             wall_s=progress.wall_s,
@@ -200,6 +210,13 @@ class Loop:
         progress.losses = []
         progress.check_learning(config.stalled_epochs)
         return report
+
+    def _check_weights(self, weights: dict[str, Tensor]) -> None:
+        """Looks at what is about to be kept: the loss of the last step was that of the weights before it."""
+        floats = [tensor for tensor in weights.values() if tensor.is_floating_point() and tensor.numel()]
+        if not bool(torch.stack([torch.isfinite(tensor).all() for tensor in floats]).all()):
+            step = self.progress.step
+            raise DivergedError(step - 1, f"weights are not finite after step {step - 1}")
 
     @contextmanager
     def evaluated_weights(self) -> Iterator[dict[str, Tensor]]:
@@ -216,12 +233,12 @@ class Loop:
         finally:
             self.load_weights(kept)
 
-    def _rate(self) -> float:
+    def _rate(self, step: int) -> float:
         drops = 0
         if self.config.schedule == "plateau":
             scores = [row["score"] for row in self.progress.curves]
             drops = plateau_drops(scores, self.config.plateau_patience)
-        return learning_rate(self.config, self.progress.step, drops)
+        return learning_rate(self.config, step, drops)
 
     def _step(self, rate: float) -> Tensor:
         step = self.progress.step
@@ -243,18 +260,22 @@ class Loop:
 
     def _gradients(self, images: Tensor, labels: Tensor) -> Tensor:
         """Adds up the gradients of the batch, a micro-batch at a time, and returns its loss."""
-        total, size = len(images), self.progress.micro_batch
+        total = len(images)
+        parts = -(-total // self.progress.micro_batch)
         losses = []
-        for start in range(0, total, size):
-            part = slice(start, start + size)
-            last = start + size >= total
+        for number in range(parts):
+            # Every so-manieth: the last rows of a batch are those drawn for rare labels.
+            part, last = slice(number, None, parts), number == parts - 1
             with self._unsynchronised(last), self.processes.sharing():
-                loss: Tensor = self.loss(self._forward(images[part]), labels[part])
-                if total > size:
+                loss: Tensor = self.loss(self._forward(self._laid_out(images[part])), labels[part])
+                if parts > 1:
                     loss = loss * (len(labels[part]) / total)
                 self.accelerator.backward(loss)
             losses.append(loss.detach())
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+    def _laid_out(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=self.memory_format)
 
     def _unsynchronised(self, last: bool) -> AbstractContextManager[Any]:
         """Returns the context in which gradients stay in their process, except those of the last micro-batch."""

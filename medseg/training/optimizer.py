@@ -18,7 +18,12 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
         "fused": all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters),
     }
     if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, momentum=config.momentum, nesterov=config.momentum > 0, **common)
+        sgd = torch.optim.SGD(parameters, momentum=config.momentum, nesterov=config.momentum > 0, **common)
+        if config.momentum:
+            # torch would leave it uninitialised if fp16's scaler skips the first step. Zero is what it starts from.
+            for parameter in parameters:
+                sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        return sgd
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(parameters, betas=(config.beta1, config.beta2), **common)
 

@@ -1,5 +1,6 @@
 """How a trial can end, and what it leaves. Imports no torch."""
 
+import errno
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,6 +10,17 @@ Status = Literal[
     "complete", "interrupted", "diverged", "oom", "timeout", "data_error", "crashed", "infra_lost"
 ]
 Row = dict[str, Any]
+
+# Disks that are full, read-only, broken or gone; any other OSError is somebody's bug.
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+# What torch's allocators say: of the CPU (Linux, Windows), pinned memory and CUDA, cuBLAS, cuDNN.
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 class DivergedError(MedsegError):
@@ -26,6 +38,14 @@ class DivergedError(MedsegError):
 
 class StorageError(MedsegError):
     """A file cannot be written: the disk is full, read-only or gone. What was written before is whole."""
+
+
+class TimeLimitError(MedsegError):
+    """The trial ran longer than it may. Not the builtin TimeoutError, which a lost network disk raises, too."""
+
+
+class PredictionMemoryError(MedsegError):
+    """Memory ran out although a single slice was predicted."""
 
 
 class InterruptedTrialError(MedsegError):
@@ -71,12 +91,10 @@ class TrialResult:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Says whether memory ran out. Torch has an error for CUDA, and a plain RuntimeError from its CPU allocator."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and "not enough memory" in str(error))
-    )
+    """Says whether memory ran out. Torch has an error for CUDA; its other allocators raise a plain RuntimeError."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def classify(error: BaseException) -> tuple[Status, str]:
@@ -88,10 +106,14 @@ def classify(error: BaseException) -> tuple[Status, str]:
         return "interrupted", str(error)
     if isinstance(error, DivergedError):
         return "diverged", str(error)
-    if isinstance(error, TimeoutError):
-        return "timeout", text
+    if isinstance(error, PredictionMemoryError):
+        return "oom", str(error)
+    if isinstance(error, TimeLimitError):
+        return "timeout", str(error)
     if isinstance(error, StorageError):
         return "infra_lost", str(error)
-    if isinstance(error, (DataError, OSError)):
+    if isinstance(error, OSError) and error.errno in STORAGE:
+        return "infra_lost", text
+    if isinstance(error, DataError):
         return "data_error", text
     return "crashed", text

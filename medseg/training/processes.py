@@ -4,8 +4,9 @@
 CPU and by NCCL on GPUs.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -19,6 +20,8 @@ from medseg.losses.reduce import across_processes
 from medseg.training.sync_norm import sum_over_processes
 
 Item = TypeVar("Item")
+# Kinds of processes among which a batch may be shared, in Accelerate's words.
+PLAIN = ("NO", "MULTI_CPU", "MULTI_GPU")
 
 
 def make_accelerator(precision: str, use_cpu: bool) -> Accelerator:
@@ -30,7 +33,32 @@ def make_accelerator(precision: str, use_cpu: bool) -> Accelerator:
     if precision == "fp16" and (use_cpu or not torch.cuda.is_available()):
         raise ConfigError("train.precision", "fp16 needs a GPU; use bf16 or fp32 on a CPU")
     AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=use_cpu)
+    with _own_settings():
+        made = Accelerator(
+            mixed_precision="no" if precision == "fp32" else precision,
+            cpu=use_cpu,
+            gradient_accumulation_steps=1,
+        )
+    if made.distributed_type.value not in PLAIN:
+        raise ConfigError(
+            "processes",
+            f"must be plain data-parallel ones ({', '.join(PLAIN)}), got {made.distributed_type.value}",
+        )
+    return made
+
+
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """Hides what `accelerate config` left in the environment: a trial's numbers follow from its setting alone."""
+    hidden = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith("ACCELERATE_") and name != "ACCELERATE_USE_CPU"
+    }
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 class Processes:
@@ -52,8 +80,9 @@ class Processes:
             raise ConfigError(
                 "train.batch_size", f"must be a multiple of the {self.count} processes, got {batch_size}"
             )
-        own = batch_size // self.count
-        self.rows = slice(self.rank * own, (self.rank + 1) * own)
+        self.own = batch_size // self.count
+        # Every so-manieth: the last rows of a batch are those drawn for rare labels.
+        self.rows = slice(self.rank, None, self.count)
         """Rows of the effective batch that this process takes."""
 
     @property

@@ -22,7 +22,8 @@ class Progress:
         best_epoch: When that was, from 1.
         constant_epochs: Epochs in a row, up to now, whose validation cases were all predicted as one class each.
         micro_batch: Slices per forward pass and process.
-        wall_s: In the loop, validation included.
+        elapsed_s: Since the trial began, set-up and evaluation included, without the time between its parts.
+        wall_s: Of it, in the loop, validation included.
         data_s: Of it, in getting and augmenting batches.
         train_s: Of it, in training steps, data included.
         validation_s: Of it, in validation.
@@ -38,6 +39,7 @@ class Progress:
     best_epoch: int = -1
     constant_epochs: int = 0
     micro_batch: int = 0
+    elapsed_s: float = 0.0
     wall_s: float = 0.0
     data_s: float = 0.0
     train_s: float = 0.0

@@ -17,14 +17,13 @@ from medseg.training.outcome import Row
 PACKAGES = ("torch", "accelerate", "numpy", "scipy", "nibabel", "medseg-bench")
 
 
-def summarise(loop: Loop, value: float, started: datetime, wall_s: float) -> Row:
+def summarise(loop: Loop, value: float, started: datetime) -> Row:
     """Returns a trial's row, without what its caller knows.
 
     Args:
         loop: The training, however far it came.
         value: Score of the trial; NaN if it has none.
         started: When this process began it.
-        wall_s: Seconds that it took, with those before an interruption.
     """
     progress, config, device = loop.progress, loop.config, loop.accelerator.device
     model = loop.accelerator.unwrap_model(loop.model)
@@ -45,9 +44,9 @@ def summarise(loop: Loop, value: float, started: datetime, wall_s: float) -> Row
         "precision": config.precision,
         "compiled": loop.compiled,
         "memory_format": str(loop.memory_format).removeprefix("torch."),
-        "wall_s": wall_s,
+        "wall_s": progress.elapsed_s,
         "train_s": progress.train_s,
-        "device_s": progress.wall_s * loop.processes.count,
+        "device_s": progress.elapsed_s * loop.processes.count,
         "samples_per_s": progress.step * config.batch_size / progress.train_s if progress.train_s else None,
         "data_share": data,
         "compute_share": compute,

@@ -14,7 +14,7 @@ def learning_rate(config: TrainConfig, step: int, plateau_drops: int = 0) -> flo
         plateau_drops: How often validation has stalled so far (`plateau` only).
 
     Returns:
-        The rate. `cosine` and `polynomial` end at 0; `step` drops `step_drops` times, evenly over the run;
+        The rate. `cosine` and `polynomial` go to 0; `step` drops `step_drops` times, evenly over the run;
         `plateau` drops at each stall.
     """
     total = config.epochs * config.steps_per_epoch

@@ -36,7 +36,9 @@ class Stopwatch:
         self._seconds += time.perf_counter() - started
 
     def seconds(self) -> float:
-        """Returns the seconds since the last call. On a GPU all timed work must be done."""
+        """Returns the seconds since the last call; on a GPU it waits for the timed work."""
+        if self._events:
+            self._events[-1][1].synchronize()
         total: float = self._seconds + sum(first.elapsed_time(last) / 1e3 for first, last in self._events)
         self._seconds = 0.0
         self._events.clear()

@@ -9,7 +9,14 @@ from medseg.components import one_line
 from medseg.errors import ConfigError
 from medseg.training.attempt import Attempt
 from medseg.training.config import TrialSpec
-from medseg.training.outcome import DivergedError, Epoch, TrialResult, is_out_of_memory
+from medseg.training.outcome import (
+    DivergedError,
+    Epoch,
+    PredictionMemoryError,
+    TimeLimitError,
+    TrialResult,
+    is_out_of_memory,
+)
 from medseg.training.trial_data import TrialData, TrialFiles, class_counts, open_data
 
 __all__ = ["TrialData", "TrialFiles", "class_counts", "open_data", "run_trial"]
@@ -30,7 +37,7 @@ def run_trial(
         spec: The trial.
         data: Its task's data.
         files: Where checkpoint, weights and predictions go.
-        should_stop: Asked before every step; once true the trial saves itself and stops. A TimeoutError that it
+        should_stop: Asked before every step; once true the trial saves itself and stops. A TimeLimitError that it
             raises ends the trial.
         use_cpu: Stay on the CPU although a GPU is there.
 
@@ -39,7 +46,7 @@ def run_trial(
 
     Returns:
         What the trial leaves: `complete` with all its rows, or `diverged`, `oom` or `timeout` with its cost and
-        its curve. The checkpoint stays after `oom` and `timeout`, which another machine or limit may undo.
+        its curve. The checkpoint stays until the caller has written the rows and says `files.forget(status)`.
 
     Raises:
         InterruptedTrialError: If stopped; the checkpoint is saved.
@@ -49,23 +56,25 @@ def run_trial(
     check_sizes(spec)
     most_at_once: int | None = None
     happened: list[str] = []
+    spent_s = 0.0
     while True:
         attempt: Attempt | None = None
         try:
-            attempt = Attempt(spec, data, files, use_cpu, most_at_once)
-            for text in happened:
-                attempt.note(text)
+            attempt = Attempt(spec, data, files, use_cpu, most_at_once, spent_s)
+            for number, text in enumerate(happened, 1):
+                attempt.note(text, said=number < len(happened))
             yield from attempt.train(should_stop)
-            result = attempt.evaluate()
-            files.checkpoint.unlink(missing_ok=True)
-            return result
+            return attempt.evaluate()
         except DivergedError as error:
             assert attempt is not None
-            files.checkpoint.unlink(missing_ok=True)
             return attempt.result("diverged", str(error))
-        except TimeoutError as error:
+        except TimeLimitError as error:
+            if attempt is None:
+                raise
+            return attempt.result("timeout", str(error))
+        except PredictionMemoryError as error:
             assert attempt is not None
-            return attempt.result("timeout", one_line(error))
+            return attempt.result("oom", str(error))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error) or attempt is None or attempt.loop.processes.count > 1:
                 raise
@@ -73,6 +82,7 @@ def run_trial(
             if now == 1:
                 return attempt.result("oom", f"one slice at a time does not fit: {one_line(error)}"[:500])
             most_at_once = (now + 1) // 2
+            spent_s = attempt.elapsed_s
             happened.append(
                 f"out of memory with {now} slices at once at step {attempt.loop.progress.step}: goes on with "
                 f"{most_at_once}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from medseg.data import DataSet, Prepared, Split, index_dataset, make_split, prepare, resolve_root
 from medseg.tasks import TaskSpec
+from medseg.training.outcome import Status
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class TrialFiles:
     """Where a trial keeps what outlives it.
 
     Args:
-        checkpoint: Last state (safetensors); removed once the trial is complete.
+        checkpoint: Last state (safetensors).
         weights: Best weights (safetensors), kept after completion; none keeps nothing.
         predictions: Folder of the predictions of the final evaluation; none keeps none.
         checkpoint_every_s: A crash loses at most about this much training.
@@ -41,6 +42,15 @@ class TrialFiles:
     weights: Path | None = None
     predictions: Path | None = None
     checkpoint_every_s: float = 30.0
+
+    def forget(self, status: Status) -> None:
+        """Removes the checkpoint of a trial that is over, to be called once its rows are written.
+
+        That of a trial which ran out of memory or time, or was stopped, stays: it may go on elsewhere.
+        """
+        if status in ("complete", "diverged"):
+            self.checkpoint.unlink(missing_ok=True)
+            self.checkpoint.with_name(f"{self.checkpoint.name}.damaged").unlink(missing_ok=True)
 
 
 def open_data(task: TaskSpec, root: Path | None, cache: Path, beside: Path | None = None) -> TrialData:

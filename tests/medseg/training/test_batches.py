@@ -37,9 +37,13 @@ def test_a_step_is_the_same_whenever_it_is_asked_for(small_spec, small_data, tra
 @pytest.mark.parametrize("train", [{}, {"patch_size": (16, 24), "foreground_share": 0.5}])
 def test_processes_get_the_rows_of_one_batch(small_spec, small_data, train):
     whole = make(small_spec, small_data, **train).batch(3)
-    parts = [make(small_spec, small_data, rows, **train).batch(3) for rows in (slice(0, 2), slice(2, 4))]
+    parts = [
+        make(small_spec, small_data, rows, **train).batch(3)
+        for rows in (slice(0, None, 2), slice(1, None, 2))
+    ]
     for number in range(2):
-        assert torch.equal(torch.cat([part[number] for part in parts]), whole[number])
+        for rank, part in enumerate(parts):
+            assert torch.equal(part[number], whole[number][rank::2])
 
 
 def test_patches_have_their_size_and_move_with_their_masks(small_spec, small_data):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from medseg.training import command, rows
+from medseg.training import command, launch, rows
 from medseg.training.checkpoint import load_weights
 from medseg.training.command import EXIT_CODES, default_out, run
 from medseg.training.command_report import Report
@@ -80,6 +80,10 @@ def out(first):
 def spec(**changes):
     options = {"task_options": TASK, "model_options": {"features": [4, 8]}, "train": TRAIN, **changes}
     return make_spec("phantom-lung", "unet", "ce_dice", **options)
+
+
+# Validation cases of the task: a trial asks whether to stop before every step and after every case.
+CASES = 3
 
 
 def stop_at(step):
@@ -183,7 +187,7 @@ def test_json_is_one_object_and_nothing_else(out, capsys):
 
 
 def test_stopped_and_continued_equals_unbroken(first, capsys):
-    stopped = run_one(spec(), Path("out"), should_stop=stop_at(6), device="cpu")
+    stopped = run_one(spec(), Path("out"), should_stop=stop_at(6 + CASES), device="cpu")
     assert stopped.status == "interrupted"
     assert record()["status"] == "interrupted"
     assert [row["epoch"] for row in stopped.curves] == [1]
@@ -388,11 +392,22 @@ def test_a_full_disk_is_told_apart(monkeypatch, capsys):
 
 
 def test_other_processes_of_a_trial_say_and_write_nothing(monkeypatch, capsys):
-    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(launch, "rank", lambda: 1)
     assert run([*ARGS, "--out", "out", "--timeout", "1e-9"]) == 1
     assert run([*ARGS, "--model", "unett"]) == 3
     assert capsys.readouterr() == ("", "")
     assert not Path("out/trial.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("world", "number", "wanted"), [("2", "1", 1), ("1", "1", 0), (None, "1", 0), ("2", "x", 0)]
+)
+def test_a_rank_counts_only_among_several(monkeypatch, world, number, wanted):
+    monkeypatch.setenv("RANK", number)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    if world:
+        monkeypatch.setenv("WORLD_SIZE", world)
+    assert launch.rank() == wanted
 
 
 def test_processes_of_one_machine_share_its_cores(monkeypatch):

@@ -95,3 +95,23 @@ def test_a_case_of_one_class_is_constant(data):
 
     found = list(evaluate_cases(background, task, prepared, dataset.cases, "test", ("dice",), CPU))
     assert all(measured.constant for measured in found)
+
+
+def test_a_case_predicted_as_nan_has_failed(data):
+    task, dataset, prepared = data
+    target = dataset.cases[1]
+
+    def broken(images):
+        probabilities = predict_of(task)(images)
+        start = prepared.slices(target.id).start
+        first = torch.from_numpy(np.array(prepared.images[start])).float()
+        for number, image in enumerate(images):
+            if torch.equal(image, first):
+                probabilities[number, :, 0, 0] = torch.nan
+        return probabilities
+
+    found = list(evaluate_cases(broken, task, prepared, dataset.cases, "test", ("dice", "hd"), CPU, 3))
+    failed = {m.case.id for m in found if any(row["status"] == "failed" for row in m.rows)}
+    assert failed == {target.id}
+    row = next(m for m in found if m.case.id == target.id).rows[0]
+    assert np.isnan(row["value"])

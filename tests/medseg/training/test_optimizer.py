@@ -49,6 +49,21 @@ def test_fused_optimisers_are_torchs(values, reference, layout):
     torch.testing.assert_close(steps(model, ours), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_first_step_that_fp16_skips_leaves_no_garbage_as_momentum():
+    # As GradScaler tells a fused optimiser that gradients overflowed.
+    model = nn.Linear(3, 1, bias=False)
+    before = model.weight.detach().clone()
+    optimizer = make_optimizer(model, TrainConfig(optimizer="sgd", momentum=0.9, learning_rate=0.1))
+    optimizer.grad_scale, optimizer.found_inf = torch.ones(()), torch.ones(())
+    model.weight.grad = torch.full((1, 3), torch.inf)
+    optimizer.step()
+    assert torch.equal(model.weight, before)
+    optimizer.grad_scale, optimizer.found_inf = torch.ones(()), torch.zeros(())
+    model.weight.grad = torch.ones(1, 3)
+    optimizer.step()
+    torch.testing.assert_close(model.weight.detach(), before - 0.1 * 1.9)
+
+
 def test_frozen_parameters_are_left_out():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model[0].requires_grad_(False)

@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 import torch
 
@@ -5,7 +7,9 @@ from medseg.errors import DataError, ModelError
 from medseg.training.outcome import (
     DivergedError,
     InterruptedTrialError,
+    PredictionMemoryError,
     StorageError,
+    TimeLimitError,
     classify,
     is_out_of_memory,
 )
@@ -19,10 +23,14 @@ from medseg.training.outcome import (
         (torch.OutOfMemoryError("CUDA out of memory"), "oom"),
         (MemoryError(), "oom"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"), "oom"),
-        (TimeoutError("longer than 3 s"), "timeout"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "oom"),
+        (PredictionMemoryError("predicting one slice does not fit"), "oom"),
+        (TimeoutError(errno.ETIMEDOUT, "Connection timed out"), "infra_lost"),
+        (TimeLimitError("longer than 3 s"), "timeout"),
         (DataError("label missing"), "data_error"),
         (StorageError("last.safetensors: No space left on device"), "infra_lost"),
-        (OSError("No space left on device"), "data_error"),
+        (OSError(errno.ENOSPC, "No space left on device"), "infra_lost"),
+        (FileNotFoundError(errno.ENOENT, "a model's own file"), "crashed"),
         (ModelError("does not fit"), "crashed"),
         (ZeroDivisionError("x"), "crashed"),
     ],
@@ -35,6 +43,12 @@ def test_detail_is_one_short_line_that_names_the_error():
     status, detail = classify(ValueError("first\nsecond"))
     assert (status, detail) == ("crashed", "ValueError: first")
     assert classify(DivergedError(7, "no learning up to step 7"))[1] == "no learning up to step 7"
+
+
+def test_torchs_own_lack_of_memory_on_this_machine_is_one():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    assert is_out_of_memory(caught.value)
 
 
 def test_only_a_lack_of_memory_counts_as_one():

@@ -65,15 +65,16 @@ def test_the_same_trial_gives_bitwise_the_same(small_spec, small_data, tmp_path)
 
 
 def test_seeds_differ(small_spec, small_data, tmp_path):
-    _, first = drain(run_trial(small_spec, small_data, files(tmp_path)))
-    _, second = drain(run_trial(small_spec.model_copy(update={"seed": 2}), small_data, files(tmp_path)))
+    _, first = drain(run_trial(small_spec, small_data, files(tmp_path / "1")))
+    _, second = drain(run_trial(small_spec.model_copy(update={"seed": 2}), small_data, files(tmp_path / "2")))
     assert plain(first.curves) != plain(second.curves)
 
 
 def test_final_trials_meet_the_test_patients_and_tuning_trials_never_do(small_spec, small_data, tmp_path):
     train, validation, test = small_data.split.patients(0)
-    _, final = drain(run_trial(small_spec, small_data, files(tmp_path)))
-    _, tune = drain(run_trial(small_spec.model_copy(update={"phase": "tune"}), small_data, files(tmp_path)))
+    tuning = small_spec.model_copy(update={"phase": "tune"})
+    _, final = drain(run_trial(small_spec, small_data, files(tmp_path / "final")))
+    _, tune = drain(run_trial(tuning, small_data, files(tmp_path / "tune")))
     seen = {part: {r["patient"] for r in final.cases if r["part"] == part} for part in ("validation", "test")}
     assert seen == {"validation": set(validation), "test": set(test)}
     assert {r["part"] for r in tune.cases} == {"validation"}
@@ -219,7 +220,7 @@ def test_kept_predictions_give_the_same_rows(small_spec, small_data, tmp_path):
 
 def test_few_steps_validate_few_patients(small_spec, small_data, tmp_path, monkeypatch):
     monkeypatch.setattr(subset, "LEAST_PATIENTS", 1)
-    train = small_spec.train.model_copy(update={"validation_share": 0.05})
+    train = small_spec.train.model_copy(update={"validation_slices": 1})
     _, result = drain(run_trial(small_spec.model_copy(update={"train": train}), small_data, files(tmp_path)))
     assert result.summary["notes"] == "1 of 3 validation patients are predicted after an epoch"
     rows = [row for row in result.cases if row["part"] == "validation"]
@@ -240,3 +241,9 @@ def test_compiled_training_gives_the_same_up_to_rounding(small_spec, small_data,
     assert runs[0].summary["notes"] == "compiled: compile is on"
     losses = [run.curves[0]["train_loss"] for run in runs]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_the_checkpoint_of_another_trial_is_refused(small_spec, small_data, tmp_path):
+    drain(run_trial(small_spec, small_data, files(tmp_path)))
+    with pytest.raises(ConfigError, match=r"last.safetensors: is the checkpoint of another trial"):
+        drain(run_trial(small_spec.model_copy(update={"seed": 2}), small_data, files(tmp_path)))

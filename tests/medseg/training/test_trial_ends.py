@@ -3,12 +3,14 @@
 import subprocess
 import textwrap
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 import torch
 
 from medseg.config import Component
-from medseg.training.outcome import InterruptedTrialError, StorageError
+from medseg.errors import DataError
+from medseg.training.outcome import InterruptedTrialError, StorageError, TimeLimitError
 from medseg.training.trial import TrialFiles, run_trial
 
 MODELS = """
@@ -27,6 +29,16 @@ class Hungry(nn.Module):
     def forward(self, images):
         if self.training and len(images) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.\\n(more)")
+        return self.body(images)
+
+class Blind(Hungry):
+    '''Fits in training, but predicts no more than so many images at once.'''
+
+    sees = 3
+
+    def forward(self, images):
+        if not self.training and len(images) > self.sees:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
         return self.body(images)
 
 class Starving(Hungry):
@@ -84,7 +96,6 @@ def test_a_loss_that_is_not_finite_is_divergence_with_its_step(small_spec, small
     assert result.summary["steps"] == 6
     assert result.summary["best_epoch"] is None
     assert result.summary["wall_s"] > 0
-    assert not files(tmp_path).checkpoint.exists()
     assert not files(tmp_path).weights.exists()
 
 
@@ -95,7 +106,8 @@ def test_a_network_that_learns_nothing_is_divergence(small_spec, small_data, tmp
     assert result.detail.startswith("no learning: for 2 epochs up to step 12 ")
     assert len(epochs) == 1
     assert [row["epoch"] for row in result.curves] == [1, 2]
-    _, patient = drain(run_trial(changed(dead, stalled_epochs=None, epochs=3), small_data, files(tmp_path)))
+    patient = changed(dead, stalled_epochs=None, epochs=3)
+    _, patient = drain(run_trial(patient, small_data, files(tmp_path / "patient")))
     assert patient.status == "complete"
 
 
@@ -135,7 +147,7 @@ def test_out_of_memory_later_goes_on_from_the_last_checkpoint(
         return ask
 
     kept = files(tmp_path, checkpoint_every_s=0.0)
-    epochs, result = drain(run_trial(spec, small_data, kept, shrink_at(8)))
+    epochs, result = drain(run_trial(spec, small_data, kept, shrink_at(11)))
     assert result.status == "complete"
     assert result.summary["micro_batch"] == 2
     assert "at step 8: goes on with 2" in result.summary["notes"]
@@ -149,12 +161,46 @@ def test_out_of_memory_with_a_single_slice_ends_as_oom(small_spec, small_data, t
     assert (result.summary["micro_batch"], result.summary["steps"]) == (1, 0)
 
 
+def test_out_of_memory_in_prediction_leaves_training_as_it_was(
+    small_spec, small_data, tmp_path, odd_models, monkeypatch
+):
+    import odd_models as models
+
+    spec = changed(small_spec, "odd_models:Blind")
+    _, result = drain(run_trial(spec, small_data, files(tmp_path / "few")))
+    assert (result.status, result.summary["micro_batch"]) == ("complete", 4)
+    assert result.summary["notes"] == "out of memory in prediction: goes on with 2 slices at once"
+    monkeypatch.setattr(models.Blind, "sees", 99)
+    _, wanted = drain(run_trial(spec, small_data, files(tmp_path / "all")))
+    assert plain(result.cases) == plain(wanted.cases)
+    monkeypatch.setattr(models.Blind, "sees", 0)
+    _, blind = drain(run_trial(spec, small_data, files(tmp_path / "none")))
+    assert blind.status == "oom"
+    assert blind.detail.startswith("predicting a single slice does not fit: [enforce fail")
+
+
+def test_weights_that_are_not_finite_are_never_kept(
+    small_spec, small_data, tmp_path, odd_models, monkeypatch
+):
+    import odd_models as models
+
+    def poisoned(self, images):
+        # The loss is finite; what the step makes of the weights is not.
+        self.body.weight.register_hook(lambda gradient: gradient * torch.nan)
+        return self.body(images)
+
+    monkeypatch.setattr(models.Hungry, "forward", poisoned)
+    spec = changed(small_spec, "odd_models:Hungry", epochs=1, steps_per_epoch=1)
+    _, result = drain(run_trial(spec, small_data, files(tmp_path)))
+    assert (result.status, result.detail) == ("diverged", "weights are not finite after step 0")
+
+
 def test_a_limit_of_time_keeps_the_checkpoint(small_spec, small_data, tmp_path):
     calls = iter(range(10**6))
 
     def ask():
-        if next(calls) == 8:
-            raise TimeoutError("the trial ran longer than 3 s")
+        if next(calls) == 11:
+            raise TimeLimitError("the trial ran longer than 3 s")
         return False
 
     epochs, result = drain(run_trial(small_spec, small_data, files(tmp_path / "late"), ask))
@@ -200,7 +246,7 @@ def test_a_full_disk_stops_the_trial_and_it_goes_on_once_there_is_room(small_spe
         return ask
 
     with pytest.raises(StorageError, match=r"last.safetensors: No space left on device"):
-        drain(run_trial(spec, small_data, kept, fill_at(8)))
+        drain(run_trial(spec, small_data, kept, fill_at(11)))
     filler.unlink()
     events = run_trial(spec, small_data, kept)
     assert next(events).step == 12
@@ -226,3 +272,41 @@ def test_a_stop_during_the_first_step_leaves_a_checkpoint(small_spec, small_data
         drain(run_trial(small_spec, small_data, files(tmp_path), lambda: True))
     assert files(tmp_path).checkpoint.exists()
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(("status", "stays"), [("complete", False), ("diverged", False), ("timeout", True)])
+def test_a_checkpoint_goes_once_nothing_can_go_on_from_it(tmp_path, status, stays):
+    kept = files(tmp_path)
+    kept.checkpoint.write_bytes(b"x")
+    kept.forget(status)
+    assert kept.checkpoint.exists() == stays
+
+
+def test_killed_between_training_and_writing_goes_on_from_the_checkpoint(small_spec, small_data, tmp_path):
+    kept = files(tmp_path, checkpoint_every_s=0.0)
+    _, first = drain(run_trial(small_spec, small_data, kept))
+    assert kept.checkpoint.exists()
+    epochs, second = drain(run_trial(small_spec, small_data, kept))
+    assert epochs == []
+    assert plain(first.cases) == plain(second.cases)
+    assert plain(first.curves) == plain(second.curves)
+
+
+@pytest.mark.parametrize("call", [6, 17, 26, 28])
+def test_stopped_in_a_validation_or_the_final_evaluation_goes_on(small_spec, small_data, tmp_path, call):
+    """Asked once per step and once per case: an epoch is 6 steps and 3 cases."""
+    _, unbroken = drain(run_trial(small_spec, small_data, files(tmp_path / "unbroken")))
+    calls = iter(range(10**6))
+    with pytest.raises(InterruptedTrialError, match="in an evaluation, checkpoint saved"):
+        drain(run_trial(small_spec, small_data, files(tmp_path / "broken"), lambda: next(calls) == call))
+    _, continued = drain(run_trial(small_spec, small_data, files(tmp_path / "broken")))
+    assert plain(continued.cases) == plain(unbroken.cases)
+    assert plain(continued.curves) == plain(unbroken.curves)
+
+
+def test_training_data_without_foreground_are_refused(small_spec, small_data, tmp_path):
+    counts = small_data.prepared.counts.copy()
+    counts[:, 1:] = 0
+    empty = replace(small_data, prepared=replace(small_data.prepared, counts=counts))
+    with pytest.raises(DataError, match="no training slice of fold 0 holds any of lung"):
+        drain(run_trial(small_spec, empty, files(tmp_path)))

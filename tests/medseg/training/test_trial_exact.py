@@ -63,12 +63,13 @@ def test_stopped_and_continued_equals_unbroken(small_spec, small_data, tmp_path,
     unbroken = drain(run_trial(spec, small_data, files(tmp_path / "unbroken")))
     for step in (0, 4, 6, 11):
         folder = tmp_path / f"at {step}"
+        # Asked before each step, and after each of an epoch's 3 validation cases.
+        asked = step + 3 * (step // 6)
         with pytest.raises(InterruptedTrialError, match=f"stopped after step {step}"):
-            drain(run_trial(spec, small_data, files(folder), stop_at(step)))
+            drain(run_trial(spec, small_data, files(folder), stop_at(asked)))
         assert files(folder).checkpoint.exists()
         continued = drain(run_trial(spec, small_data, files(folder)))
         assert_same(continued, unbroken, (folder, tmp_path / "unbroken"))
-        assert not files(folder).checkpoint.exists()
 
 
 def test_stopped_at_every_step_and_continued_equals_unbroken(small_spec, small_data, tmp_path):
@@ -119,7 +120,7 @@ def test_killed_and_continued_equals_unbroken(small_spec, small_data, tmp_path, 
     unbroken = drain(run_trial(spec, small_data, files(tmp_path / "unbroken")))
     killed = files(tmp_path / "killed", checkpoint_every_s=0.0)
     # In the middle of the second epoch; then, going on from there, after the last step of it.
-    for step in (8, 5):
+    for step in (11, 8):
         assert in_a_process(spec, killed, step).returncode == -signal.SIGKILL
     events = run_trial(spec, small_data, killed)
     assert next(events).step == 18
@@ -133,16 +134,18 @@ from medseg.training.trial import run_trial
 torch.set_num_threads(1)
 with open(sys.argv[1], "rb") as file:
     spec, data, files = pickle.load(file)
-events = run_trial(spec, data, files, use_cpu=True)
-while True:
-    try:
-        next(events)
-    except StopIteration as end:
-        result = end.value
-        break
+def drain():
+    events = run_trial(spec, data, files, use_cpu=True)
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            return end.value
+# The second finds the checkpoint after the last step, and has nothing to do but predict.
+results = drain(), drain()
 if os.environ["RANK"] == "0":
     with open(sys.argv[2], "wb") as file:
-        pickle.dump(result, file)
+        pickle.dump(results, file)
 torch.distributed.destroy_process_group()
 """
 
@@ -160,7 +163,8 @@ def test_two_processes_train_as_one(small_spec, small_data, tmp_path):
     model = Component(name="unet", options={"features": [4, 8, 16]})
     spec = changed(small_spec, batch_size=16, ema_decay=0.9, optimizer="sgd", clip_norm=1.0)
     spec = spec.model_copy(update={"model": model})
-    shared_files = files(tmp_path / "two")
+    # What is kept one process predicts alone.
+    shared_files = files(tmp_path / "two", checkpoint_every_s=0.0, predictions=tmp_path / "kept")
     shared_files.checkpoint.parent.mkdir()
     job, answer = tmp_path / "job.pickle", tmp_path / "answer.pickle"
     job.write_bytes(pickle.dumps((spec, small_data, shared_files)))
@@ -175,7 +179,9 @@ def test_two_processes_train_as_one(small_spec, small_data, tmp_path):
     ]
     one = drain(run_trial(spec, small_data, files(tmp_path / "one")))
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
-    two = pickle.loads(answer.read_bytes())
+    two, again = pickle.loads(answer.read_bytes())
+    assert plain(again.cases) == plain(two.cases)
+    assert len(list((tmp_path / "kept").glob("*.png"))) == len({row["case"] for row in two.cases})
     assert (two.summary["processes"], one.summary["processes"]) == (2, 1)
     losses, scores = (
         [[row[column] for row in result.curves] for result in (one, two)]
@@ -200,6 +206,17 @@ def test_a_batch_that_cannot_be_shared_is_refused():
     class Three:
         num_processes, process_index = 3, 1
 
-    assert Processes(Three(), 12).rows == slice(4, 8)
+    assert list(range(12))[Processes(Three(), 12).rows] == [1, 4, 7, 10]
     with pytest.raises(ConfigError, match="batch_size: must be a multiple of the 3 processes, got 16"):
         Processes(Three(), 16)
+
+
+def test_what_accelerate_was_configured_with_changes_nothing(monkeypatch):
+    from medseg.training.processes import make_accelerator
+
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "EAGER")
+    made = make_accelerator("fp32", use_cpu=True)
+    assert made.gradient_accumulation_steps == 1
+    assert made.state.dynamo_plugin.backend.value == "NO"
+    assert os.environ["ACCELERATE_GRADIENT_ACCUMULATION_STEPS"] == "4"
