@@ -9,30 +9,25 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
 import torch
-from torch import Tensor
 from torch.nn.modules.dropout import _DropoutNd
 
-from medseg.components import one_line
-from medseg.data import Case
 from medseg.errors import ConfigError, DataError
 from medseg.losses import build_loss, resolve_options
 from medseg.models import build_model
 from medseg.training.checkpoint import load_state, save_state, save_weights
 from medseg.training.config import TrialSpec
-from medseg.training.evaluate import Predict, evaluate_cases, predictor, selection_score
-from medseg.training.infer import mirrored, windowed
+from medseg.training.evaluate import selection_score
+from medseg.training.evaluation import Evaluation
 from medseg.training.loop import Loop
 from medseg.training.monitor import Meter, Readings, add_up
 from medseg.training.outcome import (
     Epoch,
     InterruptedTrialError,
-    PredictionMemoryError,
     Row,
     Status,
     TimeLimitError,
     TrialResult,
     Validation,
-    is_out_of_memory,
 )
 from medseg.training.placement import why_compiled
 from medseg.training.predictions import PredictionWriter
@@ -71,7 +66,6 @@ class Attempt:
     ):
         self.spec, self.data, self.files = spec, data, files
         self._started, self._clock = datetime.now(UTC), time.perf_counter()
-        self._should_stop: Callable[[], bool] = lambda: False
         self._saved, self._saving_s = time.monotonic(), 0.0
         task = spec.task
         train, self.validation, self.test = data.split.patients(spec.fold)
@@ -110,8 +104,7 @@ class Attempt:
         self._earlier: Readings = {}
         if earlier is not None:
             self._earlier = {"peak_memory_mb": progress.peak_memory_mb, "energy_j": progress.energy_j}
-        # Without gradients twice as many slices fit wherever one training step did.
-        self._at_once = 2 * progress.micro_batch
+        self.evaluation = Evaluation(self.loop, data, self.note)
         self._say_what_was_decided()
 
     def note(self, text: str, said: bool = False) -> None:
@@ -123,7 +116,7 @@ class Attempt:
 
     def train(self, should_stop: Callable[[], bool]) -> Generator[Epoch, None, None]:
         """Trains what is left. A stop or a limit of time leaves the last state on the disk."""
-        self._should_stop = should_stop
+        self.evaluation.should_stop = should_stop
         try:
             for epoch in self.loop.epochs(should_stop):
                 self._account()
@@ -141,13 +134,14 @@ class Attempt:
         loop, task, train = self.loop, self.spec.task, self.spec.train
         loop.load_weights(loop.best_weights)
         loop.model.eval()
-        predict = self._predict(task.flips if train.mirror_tta else ())
+        flips = task.flips if train.mirror_tta else ()
         alone = self.files.predictions is not None
+        rows = self.evaluation.rows
         with self._writer() as writer:
-            cases, _ = self._rows(predict, self.validation, "validation", task.metrics, writer, alone)
+            cases, _ = rows(self.validation, "validation", task.metrics, flips, writer, alone)
             value = selection_score(cases, task.selection_metric)
             if self.spec.phase == "final":
-                cases += self._rows(predict, self.test, "test", task.metrics, writer, alone)[0]
+                cases += rows(self.test, "test", task.metrics, flips, writer, alone)[0]
             if writer is not None:
                 writer.commit(self.spec.model_dump(mode="json", exclude={"task"}))
         if self.files.weights is not None and loop.processes.first:
@@ -203,72 +197,8 @@ class Attempt:
 
     def _validate(self) -> Validation:
         metric = self.spec.task.selection_metric
-        rows, constant = self._rows(self._predict(()), self.watched, "validation", (metric,))
+        rows, constant = self.evaluation.rows(self.watched, "validation", (metric,))
         return Validation(selection_score(rows, metric), constant)
-
-    def _predict(self, flips: Sequence[str]) -> Predict:
-        """Returns the prediction of whole images by the weights that the model holds."""
-        predict = mirrored(self._as_many_as_fit(predictor(self.loop.module, self.loop.loss)), flips)  # type: ignore[arg-type]
-        patch = self.spec.train.patch_size
-        if patch is None or patch == self.spec.task.image_size:
-            return predict
-        return windowed(predict, patch, self.spec.train.window_overlap, 2 * self.loop.progress.micro_batch)
-
-    def _as_many_as_fit(self, predict: Predict) -> Predict:
-        """Predicts fewer slices at a time once memory runs out; training is not affected."""
-
-        def some(images: Tensor) -> Tensor:
-            while True:
-                try:
-                    parts = [predict(part) for part in torch.split(images, self._at_once)]
-                    return parts[0] if len(parts) == 1 else torch.cat(parts)
-                except (MemoryError, RuntimeError) as error:
-                    if not is_out_of_memory(error):
-                        raise
-                    if self._at_once == 1:
-                        raise PredictionMemoryError(
-                            f"predicting a single slice does not fit: {one_line(error)}"[:500]
-                        ) from error
-                self._at_once = min(self._at_once, len(images)) // 2 or 1
-                self.note(f"out of memory in prediction: goes on with {_slices(self._at_once)} at once")
-
-        return some
-
-    def _rows(
-        self,
-        predict: Predict,
-        patients: Sequence[str],
-        part: str,
-        metrics: Sequence[str],
-        writer: PredictionWriter | None = None,
-        alone: bool = False,
-    ) -> tuple[list[Row], bool]:
-        """Returns the rows of these patients' cases, and whether each case was predicted as one class.
-
-        The processes share the cases out, unless the first one does it alone since it has the writer.
-        """
-        loop, wanted = self.loop, set(patients)
-        cases: list[Case] = [case for case in self.data.dataset.cases if case.patient in wanted]
-        mine = (cases if loop.processes.first else []) if alone else loop.processes.share(cases)
-        found: list[tuple[str, list[Row], bool]] = []
-        for measured in evaluate_cases(
-            predict,
-            self.spec.task,
-            self.data.prepared,
-            mine,
-            part,
-            metrics,
-            loop.accelerator.device,
-            2 * loop.progress.micro_batch,
-        ):
-            if writer is not None:
-                writer.write(measured.case, measured.prediction, part)
-            found.append((measured.case.id, measured.rows, measured.constant))
-            if loop.processes.count == 1 and self._should_stop():
-                raise InterruptedTrialError("stopped in an evaluation, checkpoint saved")
-        by_case = {case: (rows, constant) for case, rows, constant in loop.processes.gather(found)}
-        ordered = [by_case[case.id] for case in cases]
-        return [row for rows, _ in ordered for row in rows], all(constant for _, constant in ordered)
 
     def _identity(self) -> str:
         return hashlib.sha256(self.spec.model_dump_json().encode()).hexdigest()
@@ -302,7 +232,3 @@ class Attempt:
         progress.peak_memory_mb = readings["peak_memory_mb"] or 0.0
         progress.energy_j = readings["energy_j"]
         progress.elapsed_s = self.elapsed_s
-
-
-def _slices(count: int) -> str:
-    return "1 slice" if count == 1 else f"{count} slices"

@@ -1,0 +1,116 @@
+"""Predicts and measures the cases of some patients with the weights that a training holds."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from medseg.components import one_line
+from medseg.data import Case
+from medseg.training.evaluate import Predict, evaluate_cases, predictor
+from medseg.training.infer import mirrored, windowed
+from medseg.training.loop import Loop
+from medseg.training.outcome import (
+    InterruptedTrialError,
+    PredictionMemoryError,
+    Row,
+    is_out_of_memory,
+)
+from medseg.training.predictions import PredictionWriter
+from medseg.training.trial_data import TrialData
+
+
+class Evaluation:
+    """Predicts as many slices at a time as fit, shared among the processes of a trial.
+
+    Args:
+        loop: Holds the network, its loss and the processes.
+        data: The task's data.
+        note: Told what happens, in words.
+    """
+
+    def __init__(self, loop: Loop, data: TrialData, note: Callable[[str], None]):
+        self._loop, self._data, self._note = loop, data, note
+        # Without gradients twice as many slices fit wherever one training step did.
+        self._batch = self._at_once = 2 * loop.progress.micro_batch
+        self.should_stop: Callable[[], bool] = lambda: False
+        """Asked after every case, where a single process is at work."""
+
+    def rows(
+        self,
+        patients: Sequence[str],
+        part: str,
+        metrics: Sequence[str],
+        flips: Sequence[str] = (),
+        writer: PredictionWriter | None = None,
+        alone: bool = False,
+    ) -> tuple[list[Row], bool]:
+        """Returns the rows of these patients' cases, and whether each case was predicted as one class.
+
+        Args:
+            patients: Whose cases.
+            part: "validation" or "test".
+            metrics: What is measured.
+            flips: Axes along which predictions are mirrored and averaged.
+            writer: Keeps the predictions.
+            alone: The first process does it all, since it has the writer; else they share the cases out.
+
+        Raises:
+            InterruptedTrialError: If `should_stop` says so.
+            PredictionMemoryError: If a single slice does not fit.
+        """
+        loop, wanted = self._loop, set(patients)
+        cases: list[Case] = [case for case in self._data.dataset.cases if case.patient in wanted]
+        mine = (cases if loop.processes.first else []) if alone else loop.processes.share(cases)
+        found: list[tuple[str, list[Row], bool]] = []
+        for measured in evaluate_cases(
+            self._predict(flips),
+            loop.spec.task,
+            self._data.prepared,
+            mine,
+            part,
+            metrics,
+            loop.accelerator.device,
+            self._batch,
+        ):
+            if writer is not None:
+                writer.write(measured.case, measured.prediction, part)
+            found.append((measured.case.id, measured.rows, measured.constant))
+            if loop.processes.count == 1 and self.should_stop():
+                raise InterruptedTrialError("stopped in an evaluation, checkpoint saved")
+        by_case = {case: (rows, constant) for case, rows, constant in loop.processes.gather(found)}
+        ordered = [by_case[case.id] for case in cases]
+        return [row for rows, _ in ordered for row in rows], all(constant for _, constant in ordered)
+
+    def _predict(self, flips: Sequence[str]) -> Predict:
+        """Returns the prediction of whole images by the weights that the model holds."""
+        spec = self._loop.spec
+        single = self._as_many_as_fit(predictor(self._loop.module, self._loop.loss))  # type: ignore[arg-type]
+        predict = mirrored(single, flips)
+        if spec.network_size == spec.task.image_size:
+            return predict
+        return windowed(predict, spec.network_size, spec.train.window_overlap, self._batch)
+
+    def _as_many_as_fit(self, predict: Predict) -> Predict:
+        """Predicts fewer slices at a time once memory runs out; training is not affected."""
+
+        def some(images: Tensor) -> Tensor:
+            while True:
+                try:
+                    parts = [predict(part) for part in torch.split(images, self._at_once)]
+                    return parts[0] if len(parts) == 1 else torch.cat(parts)
+                except (MemoryError, RuntimeError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    if self._at_once == 1:
+                        raise PredictionMemoryError(
+                            f"predicting a single slice does not fit: {one_line(error)}"[:500]
+                        ) from error
+                self._at_once = min(self._at_once, len(images)) // 2 or 1
+                self._note(f"out of memory in prediction: goes on with {_slices(self._at_once)} at once")
+
+        return some
+
+
+def _slices(count: int) -> str:
+    return "1 slice" if count == 1 else f"{count} slices"
