@@ -20,6 +20,7 @@ from medseg.losses import build_loss
 from medseg.models import build_model
 from medseg.tasks import TASKS, TaskSpec
 from medseg.training.config import TrainConfig, TrialSpec
+from medseg.training.instance_norm import speed_up_instance_norm
 from medseg.training.loop import Loop
 from medseg.training.optimizer import make_optimizer
 from medseg.training.outcome import Validation
@@ -151,7 +152,7 @@ def bare_step(
 ) -> Side:
     """Returns what trains one step of the trial's network on a random tensor, and does nothing else."""
     task, precision = spec.task, spec.train.precision
-    model = fresh_model(spec).to(device=device, memory_format=layout)
+    model = speed_up_instance_norm(fresh_model(spec)).to(device=device, memory_format=layout)
     optimizer = make_optimizer(model, spec.train)
     forward = torch.compile(model) if compiled else model
     loss = build_loss(spec.loss, task.out_channels).to(device)
