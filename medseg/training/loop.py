@@ -62,7 +62,7 @@ class Loop:
         self.accelerator, self.validate, self.at_step = accelerator, validate, at_step
         self.processes = Processes(accelerator, self.config.batch_size)
         set_up_device(accelerator.device)
-        self.memory_format = memory_format(model, accelerator.device)
+        self.memory_format = memory_format(model, accelerator.device, self.config.precision)
         self.batches = Batches(
             spec, prepared, train_slices, accelerator.device, self.processes.rows, self.memory_format
         )

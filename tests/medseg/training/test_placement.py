@@ -15,6 +15,14 @@ def test_channels_last_except_where_torch_would_crash():
     assert memory_format(risky, CUDA) == torch.channels_last
 
 
+def test_instance_norms_in_half_precision_keep_the_default_layout_on_a_cpu():
+    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.InstanceNorm2d(8))
+    assert memory_format(model, CPU, "fp32") == torch.channels_last
+    assert memory_format(model, CPU, "bf16") == torch.contiguous_format
+    assert memory_format(model, CUDA, "bf16") == torch.channels_last
+    assert memory_format(nn.BatchNorm2d(8), CPU, "bf16") == torch.channels_last
+
+
 def test_compiling_depends_on_device_and_steps():
     long = TrainConfig(epochs=COMPILE_PAYS_AFTER // 50, steps_per_epoch=50)
     short = TrainConfig(epochs=COMPILE_PAYS_AFTER // 50 - 1, steps_per_epoch=50)
