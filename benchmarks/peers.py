@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
+from monai_set import intensity_set
 from torch import Tensor
 
 
@@ -104,7 +105,7 @@ def monai_side(
         import monai.transforms as mt
         from monai.data import set_track_meta
     set_track_meta(False)
-    both, image = ["image", "label"], ["image"]
+    both = ["image", "label"]
     masks: dict[str, tuple[str, str]] = {"mode": ("bilinear", "nearest"), "padding_mode": ("border", "zeros")}
 
     def p(chance: float) -> float:
@@ -114,21 +115,7 @@ def monai_side(
         transforms = mt.Compose(
             [
                 *spatial,
-                mt.RandGaussianNoised(image, prob=p(0.1), std=0.1),
-                mt.RandGaussianSmoothd(image, prob=p(0.1), sigma_x=(0.5, 1.0), sigma_y=(0.5, 1.0)),
-                mt.RandScaleIntensityd(image, factors=0.25, prob=p(0.15)),
-                mt.RandScaleIntensityFixedMeand(image, factors=0.25, preserve_range=True, prob=p(0.15)),
-                mt.RandSimulateLowResolutiond(
-                    image,
-                    prob=p(0.125),
-                    downsample_mode="nearest-exact",
-                    upsample_mode="bilinear",
-                    zoom_range=(0.5, 1.0),
-                ),
-                mt.RandAdjustContrastd(
-                    image, prob=p(0.1), gamma=(0.7, 1.5), invert_image=True, retain_stats=True
-                ),
-                mt.RandAdjustContrastd(image, prob=p(0.3), gamma=(0.7, 1.5), retain_stats=True),
+                *intensity_set(always),
                 mt.RandFlipd(both, prob=0.5, spatial_axis=0),
                 mt.RandFlipd(both, prob=0.5, spatial_axis=1),
             ]
