@@ -1,7 +1,6 @@
 """YAML with places: plain values, and where each of them was written."""
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,33 +11,13 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
 from bench.errors import Location, SuiteError
+from medseg.yaml_core import TAG, CoreLoader
 
 YamlPath = tuple[str | int, ...]
 Problem = tuple[Location | None, str]
 
 # Aliases of aliases grow without bound; no honest suite comes near.
 MOST_VALUES = 100_000
-_TAG = "tag:yaml.org,2002:"
-_NUMBER_START = list("-+0123456789.")
-
-
-class _CoreLoader(yaml.SafeLoader):
-    """Resolves plain scalars by the core schema of YAML 1.2: `no` is text, `1e-4` is a number."""
-
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own interface
-
-
-for _kind, _pattern, _first in (
-    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
-    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
-    ("int", r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", _NUMBER_START),
-    (
-        "float",
-        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
-        _NUMBER_START,
-    ),
-):
-    _CoreLoader.add_implicit_resolver(_TAG + _kind, re.compile(_pattern), _first)
 
 
 @dataclass
@@ -88,7 +67,7 @@ def parse_document(text: str, path: str) -> Document:
         SuiteError: If it is empty or not well-formed.
     """
     try:
-        root = yaml.compose(text, Loader=_CoreLoader)
+        root = yaml.compose(text, Loader=CoreLoader)
     except ReaderError as error:
         before = text[: error.position]
         place = Location(path, before.count("\n") + 1, error.position - before.rfind("\n"))
@@ -153,7 +132,7 @@ class _Reader:
         seen: dict[str, Location] = {}
         for key_node, value_node in node.value:
             place = self._place(key_node)
-            if not isinstance(key_node, ScalarNode) or key_node.tag != f"{_TAG}str":
+            if not isinstance(key_node, ScalarNode) or key_node.tag != f"{TAG}str":
                 text = f" {key_node.value}" if isinstance(key_node, ScalarNode) else ""
                 self._problem(place, f"a key must be text, got{text or ' a collection'}; put it in quotes")
                 continue
@@ -169,7 +148,7 @@ class _Reader:
             yield key, self.value(value_node, (*path, key), parents)
 
     def _scalar(self, node: ScalarNode, place: Location) -> Any:
-        text, kind = str(node.value), node.tag.removeprefix(_TAG)
+        text, kind = str(node.value), node.tag.removeprefix(TAG)
         if kind == "str":
             return text
         if kind == "null":
@@ -184,7 +163,7 @@ class _Reader:
         except (KeyError, ValueError):
             self._problem(place, f"not a YAML {kind}: {text[:40]!r}")
             return None
-        self._problem(place, f"tag {node.tag.replace(_TAG, '!!')} is not allowed in a suite")
+        self._problem(place, f"tag {node.tag.replace(TAG, '!!')} is not allowed in a suite")
         return None
 
     def _float(self, text: str, place: Location) -> float:

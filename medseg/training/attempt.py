@@ -80,8 +80,9 @@ class Attempt:
         self.loop = Loop(
             spec, model, loss, data.prepared, slices, self._validate, accelerator, self._save_if_due
         )
-        counts = {patient: len(data.slices((patient,))) for patient in self.validation}
-        self.watched = validation_subset(self.validation, counts, spec.train.validation_slices, spec.fold)
+        self.watched = validation_subset(
+            self.validation, data.slices_per_patient(), spec.train.validation_slices, spec.fold
+        )
         earlier = load_state(files.checkpoint)
         if earlier is not None:
             if earlier["trial"] != self._identity():

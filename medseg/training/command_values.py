@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,23 +9,20 @@ import yaml
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, ScalarNode
 
-_TAG = "tag:yaml.org,2002:"
-_NUMBER_START = list("-+0123456789.")
+from medseg.yaml_core import TAG, CoreLoader
 
 
 class ValueProblem(ValueError):
     """A pair is not KEY=VALUE, or its value is not YAML."""
 
 
-class _CoreLoader(yaml.SafeLoader):
-    """Resolves plain scalars by the core schema of YAML 1.2, as suites do: `no` is text, `1e-4` is a number."""
-
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own interface
+class _Loader(CoreLoader):
+    """Reads values as suites do; refuses keys that are no text or written twice."""
 
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
-            if not isinstance(key, ScalarNode) or key.tag != f"{_TAG}str":
+            if not isinstance(key, ScalarNode) or key.tag != f"{TAG}str":
                 raise ConstructorError(None, None, "a key must be text; put it in quotes", key.start_mark)
             if key.value in seen:
                 raise ConstructorError(None, None, f"key '{key.value}' is written twice", key.start_mark)
@@ -34,31 +30,20 @@ class _CoreLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _int(_loader: _CoreLoader, node: ScalarNode) -> int:
+def _int(_loader: _Loader, node: ScalarNode) -> int:
     text = str(node.value)
     return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
 
 
-def _float(_loader: _CoreLoader, node: ScalarNode) -> float:
+def _float(_loader: _Loader, node: ScalarNode) -> float:
     number = float(str(node.value).lower().replace(".inf", "inf").replace(".nan", "nan"))
     if not math.isfinite(number):
         raise ConstructorError(None, None, f"a number must be finite, got {node.value}", node.start_mark)
     return number
 
 
-for _kind, _pattern, _first in (
-    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
-    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
-    ("int", r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", _NUMBER_START),
-    (
-        "float",
-        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
-        _NUMBER_START,
-    ),
-):
-    _CoreLoader.add_implicit_resolver(_TAG + _kind, re.compile(_pattern), _first)
-_CoreLoader.add_constructor(f"{_TAG}int", _int)
-_CoreLoader.add_constructor(f"{_TAG}float", _float)
+_Loader.add_constructor(f"{TAG}int", _int)
+_Loader.add_constructor(f"{TAG}float", _float)
 
 
 def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
@@ -103,7 +88,7 @@ def merged(
 
 def _value(text: str, pair: str) -> Any:
     try:
-        value = yaml.load(text, Loader=_CoreLoader)
+        value = yaml.load(text, Loader=_Loader)
         json.dumps(value, allow_nan=False)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]

@@ -1,5 +1,6 @@
 """What a trial works on and where it keeps things."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,14 @@ class TrialData:
                 part = self.prepared.slices(case.id)
                 indices.extend(range(part.start, part.stop))
         return indices
+
+    def slices_per_patient(self) -> Counter[str]:
+        """Returns how many slices each patient has."""
+        counts: Counter[str] = Counter()
+        for case in self.dataset.cases:
+            part = self.prepared.slices(case.id)
+            counts[case.patient] += part.stop - part.start
+        return counts
 
 
 @dataclass(frozen=True)

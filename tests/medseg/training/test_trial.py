@@ -247,3 +247,9 @@ def test_the_checkpoint_of_another_trial_is_refused(small_spec, small_data, tmp_
     drain(run_trial(small_spec, small_data, files(tmp_path)))
     with pytest.raises(ConfigError, match=r"last.safetensors: is the checkpoint of another trial"):
         drain(run_trial(small_spec.model_copy(update={"seed": 2}), small_data, files(tmp_path)))
+
+
+def test_slices_are_counted_by_patient(small_data):
+    counts = small_data.slices_per_patient()
+    assert counts == {patient: len(small_data.slices((patient,))) for patient in small_data.dataset.patients}
+    assert sum(counts.values()) == len(small_data.prepared.labels)
