@@ -35,6 +35,7 @@ tune:
     train.learning_rate: {low: 1e-3, high: 2e-2, log: true}
 final: {folds: [0], seeds: [0, 1]}
 resources: {cpus: 1, memory_gb: 1}
+keep_predictions: true
 """
 # A worker imports torch first: where nothing is to run beside something else, one is the fastest.
 ONE = ("--cpus", "1")
@@ -165,6 +166,18 @@ def test_running_again_trains_nothing_and_says_so(finished):
     output = finished("run", "tiny.yaml")
     assert "Nothing to do: 16 of 16 trials are complete" in output
     assert committed(finished.store()) == before
+
+
+def test_kept_predictions_are_measured_again_as_in_training(finished, bench):
+    shutil.copytree(finished.folder / "results", bench.folder / "results")
+    output = bench("rescore", "tiny", "--metrics", "dice,hd95,nsd,masd")
+    assert "to 8 of 8 final trials in results/tiny:\n  masd/erode1/meandir/v1: " in output
+    assert output.count("\n") == 2, "what training measured has the same numbers"
+    assert "Nothing to do" in bench("rescore", "tiny", "--metrics", "dice,hd95,nsd,masd")
+    before, after = numbers(finished.store()), numbers(bench.store())
+    kept = after[after["metric"] != "masd"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, before)
+    bench("leaderboard", "tiny")
 
 
 def test_adding_a_seed_trains_only_that(finished, bench):

@@ -2,9 +2,9 @@
 
 import ast
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import (
     PackageMetadata,
@@ -13,12 +13,16 @@ from importlib.metadata import (
     metadata,
     packages_distributions,
 )
+from math import isinf, isnan
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medseg.errors import MedsegError
 from medseg.registry import Registry, module_file
 from medseg.training.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from medseg.metrics.spec import MetricSpec
 
 KINDS = ("models", "losses", "tasks", "metrics", "recipes")
 UNKNOWN = "unknown"
@@ -142,14 +146,52 @@ def _task(registry: Registry, name: str) -> tuple[str, str]:
 
 
 def _metric(registry: Registry, name: str) -> tuple[str, str]:
-    spec = registry.load(name)
-    return first_line(metric_text(spec)) or spec.title, ""
+    spec: MetricSpec = registry.load(name)
+    text = first_line(metric_text(spec))
+    # What one function computes in several ways is told apart by the title.
+    named = f"{spec.title}: {text}" if isinstance(_function(spec), partial) else text
+    return named or spec.title, ""
 
 
-def metric_text(spec: Any) -> str:
-    """Returns what a metric's function says it returns."""
-    function: Callable[..., float] | None = spec.of_label or spec.of_case
-    return (inspect.getdoc(function) or "").removeprefix("Returns ")
+def metric_card(name: str, spec: "MetricSpec") -> dict[str, Any]:
+    """Returns what there is to be known of a metric, ready for JSON.
+
+    JSON has no word for infinity and NaN: where a value is not defined, and a failed case left out, it is null;
+    infinite is text.
+    """
+    worst = spec.worst if isinstance(spec.worst, str) else _number(spec.worst)
+    return {
+        "name": name,
+        "title": spec.title,
+        "text": metric_text(spec),
+        "definition": spec.definition,
+        "higher_is_better": spec.higher_is_better,
+        "ranked": spec.ranked,
+        "per_label": spec.per_label,
+        "quantity": spec.quantity,
+        "unit": [unit for unit in dict.fromkeys(map(spec.unit, ("mm", "px"))) if unit],
+        "needs_tolerance": spec.needs_tolerance,
+        "needs_probabilities": spec.needs_probabilities,
+        "worst": worst,
+        "empty": {key: _number(value) for key, value in asdict(spec.empty).items()} if spec.empty else None,
+    }
+
+
+def _number(value: float) -> float | str | None:
+    return None if isnan(value) else str(value) if isinf(value) else value
+
+
+def metric_text(spec: "MetricSpec") -> str:
+    """Returns what a metric's function says it returns, up to its arguments."""
+    function = _function(spec)
+    while isinstance(function, partial):
+        function = function.func
+    text, _, _ = (inspect.getdoc(function) or "").partition("\n\nArgs:")
+    return text.removeprefix("Returns ")
+
+
+def _function(spec: "MetricSpec") -> Any:
+    return spec.of_label or spec.of_case or spec.of_calibration
 
 
 def first_line(text: str | None) -> str:

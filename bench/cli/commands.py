@@ -108,12 +108,29 @@ def run_command(
 
 
 def leaderboard_command(
-    results: Path | None, results_root: Path, task: str | None, style: Any, output: Path | None
+    results: Path | None,
+    results_root: Path,
+    task: str | None,
+    metric: str,
+    metrics: tuple[str, ...] | None,
+    policy: Any,
+    style: Any,
+    output: Path | None,
 ) -> int:
     """Prints the leaderboard of a run."""
     from bench.leaderboard import show
 
-    show(results, results_root, task=task, style=style, output=output, console=make_console())
+    show(
+        results,
+        results_root,
+        console=make_console(),
+        task=task,
+        metric=metric,
+        metrics=metrics,
+        policy=policy,
+        style=style,
+        output=output,
+    )
     return 0
 
 

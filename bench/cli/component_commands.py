@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from bench.cli.catalogue import entries, metric_text, registry_of
+from bench.cli.catalogue import entries, metric_card, registry_of
 from bench.cli.commands import make_console
 from bench.cli.component_child import ComponentError, EndedError, attend
 from bench.cli.component_report import (
@@ -95,18 +95,7 @@ def show_metric_command(name: str, as_json: bool) -> int:
     """Prints a metric's definition."""
     with _quietly("importing the metric"):
         spec = registry_of("metrics").load(name)
-    card = {
-        "name": name,
-        "title": spec.title,
-        "text": metric_text(spec),
-        "definition": spec.definition,
-        "higher_is_better": spec.higher_is_better,
-        "per_label": spec.per_label,
-        "distance": spec.distance,
-        "worst": spec.worst,
-        # JSON has no word for infinity.
-        "empty": {key: str(value) for key, value in asdict(spec.empty).items()} if spec.empty else None,
-    }
+    card = metric_card(name, spec)
     if as_json:
         _print_json(card)
     else:

@@ -52,17 +52,51 @@ def say_metric(card: Card, console: Console) -> None:
     say_line(console, f"{card['name']}: {card['title']}", "bold")
     say_line(console, card["text"])
     console.print()
+    console.print(_facts(_metric_facts(card)))
+
+
+def _metric_facts(card: Card) -> dict[str, str]:
+    tolerance = "a tolerance in mm or px: tolerance_mm of the task, of all labels or by label"
+    needs = [tolerance] if card["needs_tolerance"] else []
+    needs += ["the model's probabilities"] if card["needs_probabilities"] else []
     facts = {
-        "definition": card["definition"],
+        "definition": card["definition"].replace("{tolerance}", "TOLERANCE"),
         "better is": "higher" if card["higher_is_better"] else "lower",
         "computed": "per label" if card["per_label"] else "per case, over all labels",
-        "unit": "mm or px" if card["distance"] else "none",
-        "a failed case counts": "0" if card["worst"] == "zero" else "the image's diagonal",
+        "unit": " or ".join(card["unit"]) or "none",
+        "needs": "; ".join(needs) or "label maps",
+        "a failed case counts": _counts(card["worst"]),
     }
-    for mask, value in (card["empty"] or {}).items():
+    if not card["ranked"]:
+        direction = "higher" if card["higher_is_better"] else "not said"
+        facts["better is"] = f"{direction}; it is reported, never ranked by"
+    return facts | _empty_facts(card)
+
+
+def _empty_facts(card: Card) -> dict[str, str]:
+    if card["empty"] is None:
+        return {"if a mask is empty": "measured all the same"} if card["per_label"] else {}
+    empty = dict(card["empty"])
+    agreed = empty.pop("agreed")
+    facts = {}
+    for mask, value in empty.items():
         who = "both are" if mask == "both" else f"the {mask} is"
-        facts[f"if {who} empty"] = "left out" if value == "nan" else value
-    console.print(_facts(facts))
+        facts[f"if {who} empty"] = _counts(value)
+    if agreed is not None:
+        facts["with policy one or brats"] = f"both empty counts {_counts(agreed)}"
+    if card["worst"] == "diagonal":
+        # Imported here: it imports pandas.
+        from bench.stats.aggregate import BRATS_DISTANCE
+
+        facts["with policy brats"] = f"{BRATS_DISTANCE} for the diagonal"
+    return facts
+
+
+def _counts(value: float | str | None) -> str:
+    """Writes what a value of a metric's card counts in an average."""
+    if value is None:
+        return "nothing: left out"
+    return "the image's diagonal" if value in ("diagonal", "inf") else f"{value:g}"
 
 
 def say_result(result: CheckResult, width: int, console: Console) -> None:

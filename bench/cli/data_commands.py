@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.cli.commands import make_console, parse_roots
 from bench.cli.data_report import say_report
 from bench.cli.data_targets import Tasks, find_tasks, suite_lines
+from bench.cli.progress import progress_bars
 from bench.errors import BenchError, DataMissingError, SuiteError
 from medseg.data import index_dataset, resolve_root
 from medseg.data.cache import cache_dir
@@ -37,7 +35,7 @@ def check_command(
 ) -> int:
     """Checks a data set and prints what was found; returns the exit code."""
     tasks = find_tasks(suite, parse_roots(data))
-    with _progress() as watch:
+    with progress_bars() as watch:
         task, root, guessed = _target(target, tasks, watch)
         drawn = MOST_CASES if html else 0
         report = check_dataset(task, root, cache_dir(), strip if html else None, drawn, watch, tasks.beside)
@@ -105,7 +103,7 @@ def _target(target: str, tasks: Tasks, watch: Watch) -> tuple[TaskSpec, Path, bo
 def _prepare(task: TaskSpec, tasks: Tasks) -> str:
     cache = cache_dir()
     root = resolve_root(task, tasks.roots, cache)
-    with _progress(f"{task.name}: ") as watch:
+    with progress_bars(f"{task.name}: ") as watch:
         dataset = index_dataset(
             task, root, cache, lambda done, total: watch("files", done, total), tasks.beside
         )
@@ -146,27 +144,6 @@ def _write(path: Path, content: bytes) -> None:
 
 class UnwritableError(BenchError):
     """A file that the command line asks for cannot be written."""
-
-
-@contextmanager
-def _progress(prefix: str = "") -> Iterator[Watch]:
-    """Shows bars on a terminal, and nothing elsewhere; leaves standard output alone."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bars = {}
-
-        def watch(stage: str, done: int, total: int) -> None:
-            if stage not in bars:
-                bars[stage] = progress.add_task(f"{prefix}{stage}", total=total)
-            progress.update(bars[stage], completed=done, total=total)
-
-        yield watch
 
 
 def _megabytes(size_bytes: int) -> str:

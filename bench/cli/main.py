@@ -10,20 +10,13 @@ import click
 
 from bench.cli.components import check, show
 from bench.cli.data import data
-from bench.cli.options import data_option, json_option
+from bench.cli.options import data_option, json_option, read_names, results_option
+from bench.cli.rescore import rescore
+from bench.cli.score import score
 from bench.errors import EXIT_CODES, BenchError
 
 KINDS = ("models", "losses", "tasks", "metrics", "recipes")
 EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
-
-results_option = click.option(
-    "--results",
-    "results_root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Where results land; each suite has a folder in it.",
-)
 
 
 @click.group(
@@ -83,6 +76,18 @@ def plan(suite: Path, data: tuple[str, ...]) -> None:
 @click.argument("results", type=click.Path(path_type=Path), required=False)
 @results_option
 @click.option("--task", help="Show this task only.")
+@click.option("--metric", default="dice", show_default=True, help="Rank by this metric.")
+@click.option(
+    "--metrics",
+    callback=read_names,
+    metavar="NAME[,NAME...]",
+    help="Show these metrics beside it. By default the usual ones, where measured.",
+)
+@click.option(
+    "--policy",
+    type=click.Choice(["nnunet", "brats", "one"]),
+    help="What empty masks count in the tables; by default what each task declares. Claims keep to the task's.",
+)
 @click.option(
     "--format",
     "style",
@@ -93,12 +98,19 @@ def plan(suite: Path, data: tuple[str, ...]) -> None:
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file.")
 def leaderboard(
-    results: Path | None, results_root: Path, task: str | None, style: str, output: Path | None
+    results: Path | None,
+    results_root: Path,
+    task: str | None,
+    metric: str,
+    metrics: tuple[str, ...] | None,
+    policy: str | None,
+    style: str,
+    output: Path | None,
 ) -> None:
     """Show who is better, by how much, and how sure. RESULTS is a suite's folder; the newest by default."""
     from bench.cli.commands import leaderboard_command
 
-    sys.exit(leaderboard_command(results, results_root, task, style, output))
+    sys.exit(leaderboard_command(results, results_root, task, metric, metrics, policy, style, output))
 
 
 @cli.command("list")
@@ -111,8 +123,8 @@ def list_(kind: str, as_json: bool) -> None:
     sys.exit(list_command(kind, as_json))
 
 
-for group in (check, data, show):
-    cli.add_command(group)
+for command in (check, data, rescore, score, show):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Options that several commands share, and how what is typed there is read."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -37,6 +38,26 @@ narrow_option = click.option(
     "--narrow", is_flag=True, help="Start from the options that make the model tiny, if it has such."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+results_option = click.option(
+    "--results",
+    "results_root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Where results land; each suite has a folder in it.",
+)
+metrics_option = click.option(
+    "--metrics", metavar="NAME,...", help="What to measure, e.g. dice,hd95; `bench list metrics` lists all."
+)
+tolerance_option = click.option(
+    "--tolerance-mm",
+    "tolerance",
+    metavar="MM",
+    help="Distance that counts as no error in nsd, of all labels or by label: 2, or LV=2,RV=3.",
+)
+jobs_option = click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), help="Processes that measure; all cores by default."
+)
 
 
 def size_option(default: str) -> Callable[[F], F]:
@@ -56,6 +77,18 @@ def _read_size(_context: click.Context, _parameter: click.Parameter, text: str) 
     if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
         raise click.BadParameter(f"expected pixels as 64 or as ROWSxCOLUMNS, e.g. 64x96, got {text!r}")
     return int(sides[0]), int(sides[-1])
+
+
+def read_names(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> tuple[str, ...] | None:
+    """Reads names joined by commas; none where the option is not given."""
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise click.BadParameter(f"expected names joined by commas, e.g. dice,hd95, got {text!r}")
+    return names
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:

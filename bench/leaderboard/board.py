@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import ResultsError
-from bench.leaderboard.cells import Entry, TaskCells, load_tasks
+from bench.leaderboard.cavities import cavity_rows
+from bench.leaderboard.cells import TaskCells, load_tasks
+from bench.leaderboard.entries import Entry
 from bench.leaderboard.table import Cost, EntryRow, Estimate, TaskBoard, Verdict
 from bench.results.store import Store
-from bench.stats.aggregate import FAILED, status_counts
+from bench.stats.aggregate import FAILED, Policy, status_counts
 from bench.stats.intervals import RESAMPLES, mean_intervals
 from bench.stats.paired import ALPHA, PairedTest, compare, holm, smallest_p
 
-METRICS = ("dice", "iou", "hd95", "pixel_accuracy")
+METRICS = ("dice", "iou", "hd95", "nsd", "pixel_accuracy")
 """Shown by default, where measured."""
 
 OnMissing = Literal["worst", "fail"]
@@ -32,6 +34,7 @@ def build(
     on_missing: OnMissing = "worst",
     resamples: int = RESAMPLES,
     seed: int = 0,
+    policy: Policy | None = None,
 ) -> list[TaskBoard]:
     """Builds a table per task from the test values of final trials.
 
@@ -48,14 +51,17 @@ def build(
         on_missing: ``"fail"`` refuses to rank where anything is missing.
         resamples: Bootstrap samples.
         seed: Of the bootstrap.
+        policy: What empty masks count; by default what each task declares.
 
     Raises:
         ResultsError: If there are no results, the metric was not measured, or values are missing and
             `on_missing` says fail.
+        BenchError: If the metric is only reported, never ranked by.
     """
     loaded = load_tasks(store, suite, None if task is None else [task], code)
+    loaded = [replace(cells, asked_policy=policy) for cells in loaded]
     if on_missing == "fail":
-        _refuse_holes(loaded)
+        _refuse_holes(loaded, metric)
     return [build_task(cells, metric, metrics, resamples, seed) for cells in loaded]
 
 
@@ -63,10 +69,12 @@ def build_task(
     cells: TaskCells, metric: str, metrics: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
 ) -> TaskBoard:
     """Builds the table of one task; arguments and errors as in `build`."""
-    if cells.cells.empty:
+    if cells.cells.empty or (metric in cells.apart and metric not in cells.metrics):
         waiting = {entry.name: "no complete final trial" for entry in cells.entries}
+        waiting |= cells.apart.get(metric, {})
         return TaskBoard(task=cells.task, metric=metric, pending=cells.pending | waiting, notes=cells.notes)
-    names = [metric, *(name for name in metrics if name != metric and name in cells.metrics)]
+    cells.check_ranked(metric)
+    names = list(dict.fromkeys([metric, *(name for name in metrics if name in cells.metrics)]))
     facts = {name: cells.facts(name) for name in names}
     tables = {name: cells.patients(name) for name in names}
     score = tables[metric].mean(axis=1) * facts[metric].sign
@@ -77,7 +85,7 @@ def build_task(
         task=cells.task,
         metric=metric,
         facts=tuple(facts.values()),
-        pending=cells.pending,
+        pending=cells.pending | cells.apart.get(metric, {}),
         n_patients=tables[metric].shape[1],
         n_cases=cells.cells["case"].nunique(),
         n_folds=runs["fold"].nunique(),
@@ -86,6 +94,9 @@ def build_task(
         smallest_p=_smallest_p(list(tests.values())),
         resamples=resamples,
         notes=cells.notes,
+        policy=cells.policy,
+        declared_policy=cells.contract.policy,
+        cavities=cavity_rows(cells, order),
     )
     ranks = score.round(facts[metric].decimals).rank(ascending=False, na_option="bottom")
     estimates, gaps = _estimates(tables, metric, order, resamples, seed)
@@ -102,7 +113,7 @@ def _with_rows(
     tests: dict[str, PairedTest],
 ) -> TaskBoard:
     measured = cells.of_metric(board.metric)
-    missed = status_counts(measured)["n_missed"]
+    counts = status_counts(measured)
     failed = _failures(measured)
     corrected = dict(zip(tests, holm([test.p for test in tests.values()]), strict=True))
     entries = {entry.name: entry for entry in cells.entries}
@@ -118,7 +129,9 @@ def _with_rows(
             verdict=_verdict(corrected.get(name), board.smallest_p),
             cost=_cost(entries[name]),
             n_failed=failed.get(name, 0),
-            n_missed=int(missed[name]),
+            n_valid=int(counts["n_valid"][name]),
+            n_empty_reference=int(counts["n_empty_reference"][name]),
+            n_missed=int(counts["n_missed"][name]),
             notes=entries[name].notes,
         )
         for name in order
@@ -131,7 +144,8 @@ def _estimates(
 ) -> tuple[dict[str, dict[str, Estimate]], dict[str, Estimate]]:
     """Returns estimates by entry and metric, and the differences to the best, from the same resamples."""
     ranked = tables[metric]
-    parts = [table.loc[order] for table in tables.values()] + [ranked.loc[order] - ranked.loc[order[0]]]
+    # An entry that was measured by another definition has no row: NaN.
+    parts = [table.reindex(order) for table in tables.values()] + [ranked.loc[order] - ranked.loc[order[0]]]
     stacked = pd.concat(parts, ignore_index=True).rename_axis(index="entry", columns="patient")
     found = mean_intervals(stacked, np.random.default_rng(seed), resamples)
     flat = [
@@ -173,8 +187,12 @@ def _cost(entry: Entry) -> Cost:
     )
 
 
-def _refuse_holes(tasks: Sequence[TaskCells]) -> None:
-    holes = [f"{cells.task}: {name}: {reason}" for cells in tasks for name, reason in cells.pending.items()]
+def _refuse_holes(tasks: Sequence[TaskCells], metric: str) -> None:
+    holes = [
+        f"{cells.task}: {name}: {reason}"
+        for cells in tasks
+        for name, reason in (cells.pending | cells.apart.get(metric, {})).items()
+    ]
     for cells in tasks:
         lost = cells.cells.loc[cells.cells["status"].isin(FAILED), "entry"].value_counts().sort_index()
         holes += [f"{cells.task}: {name}: {count} values missing" for name, count in lost.items()]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from bench.errors import ResultsError
+from bench.errors import BenchError
 from bench.leaderboard.cells import TaskCells
 from bench.leaderboard.table import Estimate
 from bench.stats.intervals import RESAMPLES, mean_intervals
@@ -124,11 +124,12 @@ def _measure(
 ) -> list[_Measured]:
     pairs = list(product(_sides(claim["better"]), _sides(claim["than"])))
     try:
-        values, sign = cells.patients(_metric(claim)), cells.facts(_metric(claim)).sign
-    except ResultsError as error:
+        cells.check_ranked(_metric(claim))
+    except BenchError as error:
         nothing = PairedTest(0, math.nan, 1.0, math.nan, math.nan)
         return [_Measured(better, than, Estimate(math.nan), nothing, str(error)) for better, than in pairs]
-    labels = _labels(cells)
+    values, sign = cells.patients(_metric(claim)), cells.facts(_metric(claim)).sign
+    labels = _labels(cells).loc[values.index]
     found = []
     for better, than in pairs:
         table, why = _paired_table(values * sign, labels, better, than, compare_axes)
@@ -210,7 +211,9 @@ def _notes(claim: Mapping[str, Any], cells: TaskCells) -> tuple[str, ...]:
         for name in _matching(labels, side)
     }
     marked = sorted(entry.name for entry in cells.entries if entry.name in used and entry.notes)
-    return (f"rests on marked results: {', '.join(marked)}",) if marked else ()
+    notes = [f"rests on marked results: {', '.join(marked)}"] if marked else []
+    apart = cells.apart.get(_metric(claim), {})
+    return (*notes, *(f"left out: {name} ({apart[name]})" for name in sorted(used) if name in apart))
 
 
 def _sides(side: Mapping[str, Any]) -> list[dict[str, str]]:

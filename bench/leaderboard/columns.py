@@ -9,6 +9,8 @@ from bench.leaderboard.facts import MetricFacts
 from bench.leaderboard.table import EntryRow, Estimate, TaskBoard
 
 NOTHING = "–"
+OF_TRIALS = ("loss", "parameters", "train_s")
+"""Columns that predictions of unknown origin do not have."""
 MARKS = {"best": "best", "tied": "=", "worse": "", "cannot tell": "?"}
 
 Value = str | int | float | None
@@ -38,7 +40,7 @@ class Column:
 def columns(board: TaskBoard) -> list[Column]:
     """Returns the columns of a task's table, in order."""
     ranked, *others = board.facts
-    return [
+    every = [
         _plain("rank", "#", lambda row: f"{row.rank:g}", lambda row: row.rank, keep=9),
         _plain("model", "model", lambda row: row.model, lambda row: row.model, keep=9, align="left"),
         _plain("loss", "loss", lambda row: row.loss, lambda row: row.loss, keep=9, align="left"),
@@ -50,9 +52,13 @@ def columns(board: TaskBoard) -> list[Column]:
         _plain("train_s", "train", lambda row: duration(row.cost.train_s), lambda row: _number(row.cost.train_s),
                keep=5),
         _plain("cases", "cases", lambda row: str(board.n_cases), lambda row: board.n_cases, keep=1),
+        _plain("n_valid", "valid", lambda row: str(row.n_valid), lambda row: row.n_valid, keep=0),
+        _plain("n_empty_reference", "empty", lambda row: str(row.n_empty_reference),
+               lambda row: row.n_empty_reference, keep=0),
         _plain("n_failed", "fail", lambda row: str(row.n_failed), lambda row: row.n_failed, keep=6),
         _plain("n_missed", "miss", lambda row: str(row.n_missed), lambda row: row.n_missed, keep=6),
     ]  # fmt: skip
+    return every if board.n_folds else [column for column in every if column.key not in OF_TRIALS]
 
 
 def interval_text(facts: MetricFacts, estimate: Estimate) -> str:

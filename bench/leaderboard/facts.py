@@ -1,31 +1,41 @@
 """What a table must know of a metric."""
 
 from dataclasses import dataclass
+from math import isnan, nan
 
 from bench.stats.aggregate import Worst
 from medseg.errors import RegistryError, UnknownNameError
 from medseg.metrics import METRICS
-from medseg.metrics.spec import MetricSpec
+from medseg.metrics.spec import MetricSpec, Quantity
+
+DECIMALS: dict[Quantity, int] = {"ratio": 3, "length": 2, "volume": 1}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MetricFacts:
     """One metric as tables show it.
 
     Args:
         name: Registered name.
         title: Heading, with its unit.
-        unit: ``"mm"``, ``"px"`` or empty.
+        unit: ``"mm"``, ``"px"``, ``"mL"`` or empty.
+        quantity: ``"ratio"``, ``"length"`` or ``"volume"``.
         higher_is_better: Direction.
-        worst: What a failed value counts.
+        worst: What a failed value counts: a number, NaN (left out), or ``"diagonal"``.
+        agreed: What a label in neither mask counts, for policies that count it; NaN where none does.
+        ranked: Whether entries may be ranked by it; else it is only reported. Never where failed values are left
+            out: whoever fails on the hard cases would win.
         decimals: Shown digits; ranks are made from what is shown.
     """
 
     name: str
     title: str
     unit: str
+    quantity: Quantity
     higher_is_better: bool
     worst: Worst
+    agreed: float
+    ranked: bool
     decimals: int
 
     def text(self, value: float) -> str:
@@ -42,24 +52,37 @@ def metric_facts(name: str, unit: str) -> MetricFacts:
     """Returns what a table must know of a metric.
 
     Results may hold a metric that is not installed here (a plugin's). Its unit then tells: a length is better
-    the shorter it is, anything else the higher.
+    the shorter it is, anything without unit the higher; of a failed volume nothing is known.
 
     Args:
         name: Name in the results.
         unit: Unit in the results.
     """
-    title, higher, worst = name, not unit, "diagonal" if unit else "zero"
-    try:
-        spec: MetricSpec = METRICS.load(name)
-    except (UnknownNameError, RegistryError):
-        pass
+    spec = known_spec(name)
+    if spec is not None:
+        quantity, worst = spec.quantity, spec.worst
+    elif unit == "mL":
+        quantity, worst = "volume", nan
     else:
-        title, higher, worst = spec.title, spec.higher_is_better, spec.worst
+        quantity, worst = ("length", "diagonal") if unit else ("ratio", 0.0)
+    title = spec.title if spec else name
     return MetricFacts(
         name=name,
         title=f"{title} ({unit})" if unit else title,
         unit=unit,
-        higher_is_better=higher,
-        worst="diagonal" if worst == "diagonal" else "zero",
-        decimals=2 if unit else 3,
+        quantity=quantity,
+        higher_is_better=spec.higher_is_better if spec else not unit,
+        worst=worst,
+        agreed=spec.empty.agreed if spec and spec.empty else nan,
+        ranked=(spec is None or spec.ranked) and (isinstance(worst, str) or not isnan(worst)),
+        decimals=DECIMALS[quantity],
     )
+
+
+def known_spec(name: str) -> MetricSpec | None:
+    """Returns a metric as it is defined today; none where it is not installed."""
+    try:
+        spec: MetricSpec = METRICS.load(name)
+    except (UnknownNameError, RegistryError):
+        return None
+    return spec

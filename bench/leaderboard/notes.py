@@ -1,9 +1,18 @@
 """What stands under a table, the same in every format."""
 
 from bench.leaderboard.table import TaskBoard
+from bench.stats.aggregate import BRATS_DISTANCE, Policy
 from bench.stats.paired import ALPHA
 
 FEW_PATIENTS = 20
+
+_AGREED = "a label in neither mask counts as found without error"
+_DIAGONAL = "a distance to an empty mask counts the image's diagonal"
+POLICY_TEXT: dict[Policy, str] = {
+    "nnunet": f"a label in neither mask is left out; {_DIAGONAL}",
+    "one": f"{_AGREED}; {_DIAGONAL}",
+    "brats": f"{_AGREED}; a distance to an empty mask counts {BRATS_DISTANCE}",
+}
 
 
 def plural(number: int, noun: str) -> str:
@@ -15,10 +24,11 @@ def heading(board: TaskBoard) -> str:
     """Writes a table's heading, e.g. ``acdc-lv: 50 test patients, 100 cases, 1 fold x 3 seeds``."""
     if not board.rows:
         return f"{board.task}: nothing to rank yet"
-    return (
-        f"{board.task}: {plural(board.n_patients, 'test patient')}, {plural(board.n_cases, 'case')}, "
-        f"{plural(board.n_folds, 'fold')} x {plural(board.n_seeds, 'seed')}"
-    )
+    cases = plural(board.n_cases, "case")
+    if not board.n_folds:
+        return f"{board.task}: {plural(board.n_patients, 'patient')}, {cases}"
+    runs = f"{plural(board.n_folds, 'fold')} x {plural(board.n_seeds, 'seed')}"
+    return f"{board.task}: {plural(board.n_patients, 'test patient')}, {cases}, {runs}"
 
 
 def marks(board: TaskBoard) -> tuple[dict[str, str], list[str]]:
@@ -41,7 +51,7 @@ def footer(board: TaskBoard) -> list[str]:
     if not board.rows:
         return lines
     lines.append(
-        "Means over patients; seeds, folds, images and labels averaged first. "
+        f"Means over patients; {'seeds, folds, ' if board.n_folds else ''}images and labels averaged first. "
         f"[95% CI]: BCa bootstrap over patients, {board.resamples} resamples."
     )
     if board.comparisons:
@@ -50,9 +60,16 @@ def footer(board: TaskBoard) -> list[str]:
         lines.append(
             f"With {plural(board.n_patients, 'patient')} an interval tends to be too narrow; read it as a hint."
         )
+    asked = (
+        ""
+        if board.policy == board.declared_policy
+        else f" (asked for; the task's is {board.declared_policy})"
+    )
+    lines.append(f"Empty masks, policy {board.policy}{asked}: {POLICY_TEXT[board.policy]}.")
+    lost = "train: mean time of a final trial. fail: trials x cases" if board.n_folds else "fail: cases"
     lines.append(
-        "train: mean time of a final trial. fail: trials x cases without a value, counted as the worst. "
-        "miss: labels there, not predicted."
+        f"{lost} without a value, counted as the worst. miss: labels there, not predicted. "
+        "valid: there and predicted. empty: not there."
     )
     return lines
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bench.leaderboard.cavities import COLUMNS, cavity_lines
 from bench.leaderboard.claims import ClaimResult, Comparison, describe_side
 from bench.leaderboard.columns import NOTHING, columns, p_text
 from bench.leaderboard.notes import footer, heading, marks
@@ -17,16 +18,16 @@ STYLES = ("md", "csv", "json")
 
 CLAIM_HEADINGS = ("claim", "answer", "comparison", "difference [95% CI]", "p", "patients")
 CLAIM_FOOTER = (
-    "Claims were written down before the run. Difference: positive as claimed. p: against the margin, "
-    "Holm over all comparisons."
+    "Claims were written down before the run; empty masks count as the task declares. Difference: positive as "
+    "claimed. p: against the margin, Holm over all comparisons."
 )
 
 
 def render(boards: Sequence[TaskBoard], claims: Sequence[ClaimResult] = (), style: str = "md") -> str:
     """Writes tables as text.
 
-    CSV has one row per task and entry with plain numbers, and leaves claims out. JSON holds everything, NaN as
-    null.
+    CSV has one row per task and entry with plain numbers, and leaves claims and the heart's cavities out. JSON
+    holds everything, NaN as null.
 
     Args:
         boards: Tables.
@@ -96,12 +97,20 @@ def _markdown(boards: Sequence[TaskBoard], claims: Sequence[ClaimResult]) -> str
             ]
             heads = [*(column.title for column in shown), ""]
             parts.append(_pipes(heads, [*(column.align for column in shown), "left"], rows))
-        parts.append("".join(f"- {line}\n" for line in footer(board)))
+        parts.append(_list(footer(board)))
+        if board.cavities:
+            rows = [[column.text(row) for column in COLUMNS] for row in board.cavities]
+            parts.append(_pipes([c.title for c in COLUMNS], [c.align for c in COLUMNS], rows))
+            parts.append(_list(cavity_lines(board.cavities)))
     if claims:
         rows = [claim_cells(claim, part) for claim in claims for part in claim.comparisons]
         parts += ["## Claims\n", _pipes(CLAIM_HEADINGS, ["left"] * len(CLAIM_HEADINGS), rows)]
-        parts.append("".join(f"- {line}\n" for line in claim_lines(claims)))
+        parts.append(_list(claim_lines(claims)))
     return "\n".join(parts)
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "".join(f"- {line}\n" for line in lines)
 
 
 def _bracketed(mark: str) -> str:

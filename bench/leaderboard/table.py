@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.leaderboard.facts import MetricFacts
+from bench.stats.aggregate import Policy
+from bench.stats.agreement import Agreement
 
 Verdict = Literal["best", "tied", "worse", "cannot tell"]
 
@@ -47,6 +49,8 @@ class EntryRow:
             for any p-value below the level.
         cost: What it costs.
         n_failed: Final trials x cases without a value.
+        n_valid: Final trials x cases x labels that are there and were predicted.
+        n_empty_reference: Final trials x cases x labels that are not there.
         n_missed: Final trials x cases x labels that are there but were not predicted.
         notes: What a reader must know.
     """
@@ -61,8 +65,33 @@ class EntryRow:
     verdict: Verdict
     cost: Cost
     n_failed: int
+    n_valid: int
+    n_empty_reference: int
     n_missed: int
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CavityRow:
+    """How well an entry measures one cavity of the heart, over patients; prediction minus reference.
+
+    Args:
+        entry: Name.
+        label: Label of the cavity.
+        ef: Of the ejection fraction, in percentage points.
+        edv: Of the volume at end-diastole, in mL.
+        esv: Of the volume at end-systole, in mL.
+        left_out: Number of patients without ejection fraction, by reason.
+        n_missed: Of them, those in which nothing was predicted at end-diastole.
+    """
+
+    entry: str
+    label: str
+    ef: Agreement
+    edv: Agreement
+    esv: Agreement
+    left_out: dict[str, int]
+    n_missed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +106,15 @@ class TaskBoard:
         pending: Why other entries are not ranked, by name.
         n_patients: Test patients.
         n_cases: Test cases.
-        n_folds: Folds of the final trials.
+        n_folds: Folds of the final trials; 0 where the entries are no trials, but predictions of unknown origin.
         n_seeds: Seeds of the final trials.
         comparisons: Tests in the family that Holm corrects.
         smallest_p: Smallest p-value that so many patients and comparisons can give after Holm.
         resamples: Bootstrap samples behind the intervals.
         notes: What a reader must know.
+        policy: What empty masks counted.
+        declared_policy: What they count in the task, where something else was asked for.
+        cavities: Agreement of ejection fractions and volumes, entry by entry; empty where not measured.
     """
 
     task: str
@@ -98,3 +130,6 @@ class TaskBoard:
     smallest_p: float = 1.0
     resamples: int = 0
     notes: tuple[str, ...] = ()
+    policy: Policy = "nnunet"
+    declared_policy: Policy = "nnunet"
+    cavities: tuple[CavityRow, ...] = ()

@@ -11,6 +11,7 @@ from typing import Any
 import medseg
 from bench.plan.parameter import Parameter
 from bench.plan.source import external_source
+from medseg.metrics import METRICS
 from medseg.tasks import TaskSpec
 from medseg.training.config import TrialSpec
 
@@ -29,7 +30,9 @@ __all__ = [
 ID_DIGITS = 16
 _EXACT_INTEGERS = 2**53
 # Names say what a thing is called; phantom, groups and split act through the data's fingerprint and the split's hash.
-_NOT_IDENTITY = {"name", "title", "dataset", "phantom", "groups", "split"}
+_NOT_IDENTITY = {"name", "title", "dataset", "phantom", "groups", "split", "cavities"}
+# These came later. Where they change nothing they are left out, so that what was trained before is found again.
+_WHERE_USED = {"tolerance_mm", "empty_policy"}
 
 
 def canonical_json(value: Any) -> str:
@@ -53,9 +56,19 @@ def digest(value: Any, digits: int = ID_DIGITS) -> str:
 def task_identity(task: TaskSpec) -> dict[str, Any]:
     """Returns what of a task changes numbers, as JSON values.
 
-    The order of labels is part of it, since it is the order of the classes; the order of metrics is not.
+    The order of labels is part of it, since it is the order of the classes; the order of metrics is not. The
+    tolerances are where a metric is measured with one; the policy for empty masks, by which settings are chosen, is
+    unless it is the default.
+
+    Raises:
+        UnknownNameError: If the task declares a tolerance and a metric that is not known.
+        RegistryError: If such a metric cannot be imported.
     """
-    dump = task.model_dump(mode="json", exclude=_NOT_IDENTITY)
+    dump = task.model_dump(mode="json", exclude=_NOT_IDENTITY | _WHERE_USED)
+    if task.tolerance_mm is not None and any(METRICS.load(name).needs_tolerance for name in task.metrics):
+        dump["tolerance_mm"] = task.tolerances()
+    if task.empty_policy != TaskSpec.model_fields["empty_policy"].default:
+        dump["empty_policy"] = task.empty_policy
     return {**dump, "labels": list(map(list, task.labels.items())), "metrics": sorted(task.metrics)}
 
 

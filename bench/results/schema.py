@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from bench.errors import ResultsError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 VERSION_KEY = b"medseg_bench.schema_version"
 
 TRIAL_STATUSES = (
@@ -101,6 +101,8 @@ CASES = _columns(
         "case": pa.string(),
         "patient": pa.string(),
         "subgroup": pa.string(),
+        # Since version 3.
+        "phase": pa.string(),
         "label": pa.string(),
         "metric": pa.string(),
         "definition": pa.string(),
@@ -131,7 +133,12 @@ TABLES: dict[str, Any] = {"trials": TRIALS, "cases": CASES, "curves": CURVES}
 
 CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "trials": {"status": TRIAL_STATUSES, "phase": ("tune", "final")},
-    "cases": {"status": VALUE_STATUSES, "part": ("validation", "test"), "unit": ("mm", "px", "")},
+    "cases": {
+        "status": VALUE_STATUSES,
+        "part": ("validation", "test"),
+        "phase": ("ED", "ES", ""),
+        "unit": ("mm", "px", "mL", ""),
+    },
     "curves": {},
 }
 """Columns that hold one of a few words."""
@@ -146,7 +153,13 @@ def _add_cost(name: str, table: Any) -> Any:
     return table
 
 
-MIGRATIONS: dict[int, Migration] = {1: _add_cost}
+def _add_phase(name: str, table: Any) -> Any:
+    if name == "cases":
+        table = table.append_column("phase", pa.array([""] * len(table), pa.string()))
+    return table
+
+
+MIGRATIONS: dict[int, Migration] = {1: _add_cost, 2: _add_phase}
 """From version v: a function of the table's name and its Arrow table, returning that of version v + 1."""
 
 

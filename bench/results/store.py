@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.errors import ResultsError
+from bench.results.additions import Additions, compare_cases, with_rows
 from bench.results.files import write_atomic
 from bench.results.schema import TABLES, UNDECIDED, make_table, upgrade
 
@@ -69,6 +70,39 @@ class Store:
         _write_table(self.root / "trials" / f"{part}.parquet", make_table("trials", [row]))
         self._drop_other_attempts(part, row["attempt"])
         return True
+
+    def add_cases(
+        self, trial: str, code: str, attempt: int, rows: Sequence[Row], dry_run: bool = False
+    ) -> Additions:
+        """Adds case rows to a committed trial: other metrics or definitions of what it predicted.
+
+        The part is replaced in one step, or not at all if a row is there with another value. Hold the `RunLock`.
+
+        Args:
+            trial: Id of the trial.
+            code: Of the code that made it.
+            attempt: Its number.
+            rows: As in `write`.
+            dry_run: Write nothing.
+
+        Raises:
+            ValueError: As in `write`; or if a row comes twice.
+            OSError: If the disk is full or read-only; what was there stays.
+            ResultsError: If there is no such attempt, or it cannot be read.
+        """
+        row = {"trial": trial, "code": code, "attempt": attempt}
+        part = _part_name(row)
+        earlier = self._earlier(part)
+        if earlier is None or earlier[1] != attempt:
+            raise ResultsError(f"{self.root}: attempt {attempt} of trial {trial} is not there any more")
+        path = self.root / "cases" / f"{part}-{attempt}.parquet"
+        table = _read_table("cases", path)
+        found = compare_cases(table, _stamped("cases", rows, row))
+        if found.added and not found.conflicts:
+            whole = with_rows(table, found.added)
+            if not dry_run:
+                _write_table(path, whole)
+        return found
 
     def trials(self) -> pd.DataFrame:
         """Returns one row per trial and code, in the order in which they finished.

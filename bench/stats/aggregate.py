@@ -4,7 +4,8 @@ The patient is the unit of every statistic. Slices, images, seeds and folds are 
 they are not independent of each other.
 """
 
-from typing import Literal
+from math import nan
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,48 +14,84 @@ COLUMNS = ("entry", "fold", "seed", "patient", "case", "label", "value", "status
 KEY = ["entry", "fold", "seed", "case", "label"]
 FAILED = ("failed", "missing")
 
-Worst = Literal["zero", "diagonal"]
+Worst = float | Literal["diagonal"]
+Policy = Literal["nnunet", "brats", "one"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+BRATS_DISTANCE = 373.13
+"""Diagonal in mm of the 240 x 240 x 155 images of BraTS: what its evaluation counts for a missed distance."""
 
 
-def counted_values(cells: pd.DataFrame, worst: Worst) -> pd.Series:
+def counted_values(
+    cells: pd.DataFrame, worst: Worst, policy: Policy = "nnunet", agreed: float = nan
+) -> pd.Series:
     """Returns what each measured value counts in an average: the policy for empty masks and failures.
 
-    - Failed and missing: 0, or the image's diagonal for a distance; so is a value that is NaN though its
-      status says ok.
-    - Infinite (one mask is empty): the image's diagonal.
-    - NaN where a mask is empty: left out, as nnU-Net does. Counting a label that is absent from both masks as
-      1 would favour empty predictions.
+    - Failed and missing: the worst value; so is a value that is NaN though its status says ok. NaN where there
+      is no worst value.
+    - Infinite (one mask is empty): the worst value, too: of a distance the image's diagonal.
+    - NaN where both masks are empty: left out, as nnU-Net does. Counting a label that is absent from both as 1
+      would favour empty predictions; the policies ``one`` and ``brats`` do it.
+    - NaN where one mask is empty: left out.
 
     Args:
         cells: Columns value, status and diagonal.
-        worst: What a failed value counts.
+        worst: What a failed value counts: a number, NaN (left out), or the image's ``"diagonal"``.
+        policy: ``nnunet``; ``one`` counts `agreed` where both masks are empty; ``brats`` does, too, and
+            373.13 instead of the diagonal.
+        agreed: What both masks being empty counts then; NaN: left out all the same.
 
     Returns:
         Floats on the index of `cells`; NaN where a value is left out.
+
+    Raises:
+        ValueError: If the policy is not known, or `worst` is another word.
     """
-    value, status = cells["value"].astype(float), cells["status"]
-    penalty = cells["diagonal"].astype(float)
-    lost = status.isin(FAILED) | (value.isna() & (status == "ok"))
-    counted = value.mask(np.isinf(value), penalty)
-    return counted.mask(lost, penalty if worst == "diagonal" else 0.0)
+    if policy not in POLICIES:
+        raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {policy!r}")
+    if isinstance(worst, str) and worst != "diagonal":
+        raise ValueError(f"worst must be a number or 'diagonal', got {worst!r}")
+    value = cells["value"].astype(float)
+    if policy != "nnunet":
+        value = value.mask((cells["status"] == "both_empty") & value.isna(), agreed)
+    return value.mask(_lost(cells) | np.isinf(value), _penalty(cells, worst, policy))
 
 
-def per_patient(cells: pd.DataFrame, worst: Worst) -> pd.DataFrame:
+def _penalty(cells: pd.DataFrame, worst: Worst, policy: Policy) -> "pd.Series[float]":
+    if not isinstance(worst, str):
+        return pd.Series(float(worst), cells.index)
+    return pd.Series(BRATS_DISTANCE, cells.index) if policy == "brats" else cells["diagonal"].astype(float)
+
+
+def _lost(cells: pd.DataFrame) -> "pd.Series[bool]":
+    return cells["status"].isin(FAILED) | ((cells["status"] == "ok") & cells["value"].isna())
+
+
+def per_patient(
+    cells: pd.DataFrame, worst: Worst, policy: Policy = "nnunet", agreed: float = nan
+) -> pd.DataFrame:
     """Averages one metric over folds and seeds, then images, then labels, within each patient.
+
+    Penalties are put in first, so that every later step works on finite numbers.
 
     Args:
         cells: One metric's values with the columns of `COLUMNS`; a row per entry, fold, seed, case and label.
-        worst: What a failed or missing value counts: ``"zero"`` or the image's ``"diagonal"``.
+        worst: What a failed or missing value counts; see `counted_values`.
+        policy: What empty masks count.
+        agreed: What both masks being empty counts, where the policy counts it.
 
     Returns:
         Floats, entries x patients, both sorted; index ``entry``, columns ``patient``. NaN where all of a
         patient's values are left out, or where the entry has no row of the patient.
 
     Raises:
-        ValueError: If a column is missing, a cell comes twice, or a case belongs to two patients.
+        ValueError: If a column is missing, a cell comes twice, or a case belongs to two patients; and as in
+            `counted_values`.
     """
     check_cells(cells)
-    values = cells[["entry", "patient", "label", "case"]].assign(counted=counted_values(cells, worst))
+    values = cells[["entry", "patient", "label", "case"]].assign(
+        counted=counted_values(cells, worst, policy, agreed)
+    )
     means = values.groupby(["entry", "patient", "label", "case"], observed=True)["counted"].mean()
     for level in (["entry", "patient", "label"], ["entry", "patient"]):
         means = means.groupby(level=level, observed=True).mean()
@@ -70,18 +107,18 @@ def status_counts(cells: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row per entry with columns n_valid (both masks have the label), n_empty_reference (the label is not
         there; whether or not it was predicted), n_missed (it is there but was not predicted) and n_failed
-        (failed or missing). They sum to the entry's rows.
+        (failed or missing, whether or not a worst value stands for them). They sum to the entry's rows.
 
     Raises:
         ValueError: As in `per_patient`.
     """
     check_cells(cells)
-    status = cells["status"].mask((cells["status"] == "ok") & cells["value"].isna(), "failed")
+    status, lost = cells["status"], _lost(cells)
     groups = {
-        "n_valid": status == "ok",
+        "n_valid": (status == "ok") & ~lost,
         "n_empty_reference": status.isin(("both_empty", "reference_empty")),
         "n_missed": status == "prediction_empty",
-        "n_failed": status.isin(FAILED),
+        "n_failed": lost,
     }
     return pd.DataFrame(groups).groupby(cells["entry"], observed=True).sum()
 

@@ -1,6 +1,7 @@
 """Checks that span sections of a suite: names, labels, folds, overrides, search spaces, claims."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -8,11 +9,13 @@ from bench.suite import resolve
 from bench.suite.check_space import check_spaces
 from bench.suite.check_train import check_train
 from bench.suite.document import YamlPath
-from bench.suite.findings import Finding, invalid
+from bench.suite.findings import Finding, dotted, invalid
 from bench.suite.schema import AXES, LossEntry, Resources, Suite, TaskEntry
 from medseg.errors import RegistryError, UnknownNameError, did_you_mean
 from medseg.losses import LOSSES
 from medseg.metrics import METRICS
+from medseg.metrics.check_task import metric_problems
+from medseg.metrics.spec import MetricSpec
 from medseg.models import MODELS
 from medseg.registry import Registry
 from medseg.tasks import TASKS, TaskSpec
@@ -78,7 +81,10 @@ def _overrides(suite: Suite) -> Iterator[Finding]:
         if "phantom" in entry.overrides and (base is None or base.phantom is None):
             yield Finding((*prefix, "phantom"), f"{entry.name} is read from files: it has no phantom", True)
             continue
-        yield from invalid(TaskSpec, resolve.task_tree(entry), entry.overrides, prefix)
+        for finding in invalid(TaskSpec, resolve.task_tree(entry), entry.overrides, prefix):
+            # A rule between tolerances and labels is reported for the whole task.
+            about = "tolerance_mm" in entry.overrides and f"{dotted(prefix)}: tolerance_mm " in finding.text
+            yield replace(finding, path=(*prefix, "tolerance_mm")) if about else finding
     for index, task in resolve.known_tasks(suite).items():
         for number, metric in enumerate(task.metrics):
             yield from _unknown(METRICS, metric, ("tasks", index, "metrics", number))
@@ -88,6 +94,9 @@ def _overrides(suite: Suite) -> Iterator[Finding]:
                 f"selection_metric must be one of the task's metrics ({', '.join(task.metrics)}), "
                 f"got {task.selection_metric!r}",
             )
+        for problem in metric_problems(task):
+            place: YamlPath = () if problem.position is None else (problem.position,)
+            yield Finding(("tasks", index, problem.field, *place), problem.message)
     for index, model in enumerate(suite.models):
         tree = resolve.merged(suite.resources.model_dump(), model.resources)
         yield from invalid(Resources, tree, model.resources, ("models", index, "resources"))
@@ -165,7 +174,16 @@ def _claims(suite: Suite) -> Iterator[Finding]:
             yield Finding(
                 (*prefix, "metric"), f"{task.name} does not measure {claim.metric}; it measures {measured}"
             )
+        elif not unknown and not _ranked(claim.metric):
+            yield Finding(
+                (*prefix, "metric"), f"{claim.metric} is only reported, never claimed by: name another metric"
+            )
         yield from _sides(suite, index)
+
+
+def _ranked(metric: str) -> bool:
+    spec: MetricSpec = METRICS.load(metric)
+    return spec.ranked and not spec.left_out_if_failed
 
 
 def _sides(suite: Suite, index: int) -> Iterator[Finding]:

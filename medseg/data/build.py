@@ -23,7 +23,7 @@ from medseg.data.preprocess import preprocess
 from medseg.errors import DataError
 from medseg.tasks import TaskSpec
 
-_SOURCES = ("build", "prepared", "preprocess", "geometry", "load", "raster")
+_SOURCES = ("build", "prepared", "preprocess", "geometry", "load", "label_map", "raster")
 _ATTEMPTS = 3
 _LOG = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from medseg.tasks import TaskSpec
 
 Part = Literal["train", "test", ""]
+Phase = Literal["ED", "ES", ""]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Case:
     part: Part
     images: tuple[Path, ...]
     label: Path
-    phase: Literal["ED", "ES", ""] = ""
+    phase: Phase = ""
     shape: tuple[int, ...] = ()
     spacing_mm: tuple[float, ...] = ()
     digest: str = ""

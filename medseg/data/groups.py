@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medseg.data.case import Case, Found, natural
+from medseg.data.case import Case, Found, Phase, natural
 from medseg.data.raster import stem
 from medseg.errors import DataError
 from medseg.tasks import TaskSpec
@@ -19,6 +19,9 @@ _GROUP_FILES = ("groups.csv", "sources.csv")
 _IMAGE_COLUMNS = ("image", "case_id", "case", "filename", "file_name")
 _PATIENT_COLUMNS = ("group", "patient_id", "patient")
 _SUBGROUP_COLUMNS = ("subgroup", "pathology")
+_PHASE_COLUMNS = ("phase",)
+# Other words, such as those of a contrast agent, are none of the heart.
+_PHASES: Mapping[str, Phase] = {"ED": "ED", "ES": "ES"}
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,14 @@ class Groups:
         file: The list; none where there is none.
         patients: Patient by case id.
         subgroups: Subgroup by case id.
+        phases: End-diastole or end-systole by case id.
         named: The task names it, or it lies in the data set's own folder; else it may be of another one.
     """
 
     file: Path | None = None
     patients: Mapping[str, str] = field(default_factory=dict)
     subgroups: Mapping[str, str] = field(default_factory=dict)
+    phases: Mapping[str, Phase] = field(default_factory=dict)
     named: bool = True
 
 
@@ -57,19 +62,34 @@ def read_groups(task: TaskSpec, root: Path, beside: Path | None = None) -> Group
         if found is None:
             return Groups()
         path = found
+    return read_group_file(path, named=task.groups is not None or path.parent == root)
+
+
+def read_group_file(path: Path, named: bool = True) -> Groups:
+    """Reads a list of patients: a CSV with columns image and patient, and optionally subgroup and phase.
+
+    Args:
+        path: The file.
+        named: See `Groups`.
+
+    Raises:
+        DataError: If it cannot be read, lacks its columns, or says two things of one image.
+    """
     columns, rows = _table(path)
-    image, patient, subgroup = (
+    image, patient, subgroup, phase = (
         next((name for name in names if name in columns), None)
-        for names in (_IMAGE_COLUMNS, _PATIENT_COLUMNS, _SUBGROUP_COLUMNS)
+        for names in (_IMAGE_COLUMNS, _PATIENT_COLUMNS, _SUBGROUP_COLUMNS, _PHASE_COLUMNS)
     )
     if image is None or patient is None:
         wanted = f"one of {', '.join(_IMAGE_COLUMNS)} and one of {', '.join(_PATIENT_COLUMNS)}"
         raise DataError(f"{path}: needs columns {wanted}, has {', '.join(columns) or 'none'}")
+    phases = _column(path, rows, image, phase) if phase else {}
     return Groups(
         path,
         _column(path, rows, image, patient),
         _column(path, rows, image, subgroup) if subgroup else {},
-        named=task.groups is not None or path.parent == root,
+        {name: known for name, word in phases.items() if (known := _PHASES.get(word.upper()))},
+        named,
     )
 
 
@@ -140,7 +160,7 @@ def assign(task: TaskSpec, found: Found, groups: Groups) -> tuple[tuple[Case, ..
         unmatched = [
             case.id
             for case in found.cases
-            if case.id not in groups.patients and not _matched(task.patient_pattern, case.id)
+            if case.id not in groups.patients and not matched(task.patient_pattern, case.id)
         ]
         if unmatched:
             problems.append(
@@ -153,14 +173,17 @@ def assign(task: TaskSpec, found: Found, groups: Groups) -> tuple[tuple[Case, ..
 def _known_as(task: TaskSpec, case: Case, groups: Groups) -> Case:
     patient = groups.patients.get(case.id)
     if patient is None and task.patient_pattern is not None:
-        patient = _matched(task.patient_pattern, case.id)
+        patient = matched(task.patient_pattern, case.id)
     return replace(
-        case, patient=patient or case.patient, subgroup=groups.subgroups.get(case.id, case.subgroup)
+        case,
+        patient=patient or case.patient,
+        subgroup=groups.subgroups.get(case.id, case.subgroup),
+        phase=groups.phases.get(case.id, case.phase),
     )
 
 
-def _matched(pattern: str, name: str) -> str:
-    """The pattern's first group in a name; empty where it does not fit, or fits with an empty group."""
+def matched(pattern: str, name: str) -> str:
+    """Returns the pattern's first group in a name; empty where it does not fit, or fits with an empty group."""
     match = re.search(pattern, name)
     return (match.group(1) or "") if match else ""
 

@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseg.data.case import Case
+from medseg.data.label_map import read_label_map
 from medseg.data.raster import PICTURES, Values, extension, read_pixels
 from medseg.errors import DataError
 from medseg.tasks import TaskSpec
 
-_MASK_THRESHOLD = 127
-_ROUNDING = 1e-3
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 
@@ -52,22 +51,15 @@ def load_label(case: Case, task: TaskSpec, values: frozenset[int] = frozenset())
         DataError: If the file cannot be read, holds a value that nobody declared, or has another shape than when
             it was indexed.
     """
-    label = _mask(case.label, soft=task.format == "covid_radiography")
+    label = read_label_map(case.label, soft=task.format == "covid_radiography")
     known = values | {0, *task.background, *task.labels.values()}
-    whole = np.rint(label)
-    # Labels that went through a scaling factor come back a little off.
-    label = np.where(np.abs(label - whole) < _ROUNDING, whole, label)
-    present = np.unique(label)
-    unknown = [float(value) for value in present if not (value.is_integer() and int(value) in known)]
+    unknown = [value for value in label.present() if value not in known]
     if unknown:
         found = ", ".join(f"{value:g}" for value in unknown[:10])
         raise DataError(f"{case.label}: label values must be in {sorted(known)}, found {found}{_hint(task)}")
-    if case.shape and label.shape != case.shape:
-        raise DataError(f"{case.label}: has shape {label.shape}, had {case.shape} when it was indexed")
-    classes = np.zeros(label.shape, dtype=np.uint8)
-    for index, value in enumerate(task.labels.values(), start=1):
-        classes[label == value] = index
-    return classes
+    if case.shape and label.values.shape != case.shape:
+        raise DataError(f"{case.label}: has shape {label.values.shape}, had {case.shape} when it was indexed")
+    return label.classes(list(task.labels.values()))
 
 
 def _channels(path: Path, values: Values, task: TaskSpec) -> Values:
@@ -80,24 +72,9 @@ def _channels(path: Path, values: Values, task: TaskSpec) -> Values:
     return values
 
 
-def _mask(path: Path, soft: bool) -> Values:
-    """A label's values without the channel axis."""
-    # Of a palette, the indices are the labels; where masks are black and white, its colours are.
-    values = _read(path, indices=not soft)
-    if soft:
-        # These masks come in one or three channels, some with soft edges from compression.
-        brightest = values.max(axis=0)
-        threshold = _MASK_THRESHOLD if brightest.max() > 1 else 0
-        return np.where(brightest > threshold, np.float32(255), np.float32(0))
-    if any((values[0] != other).any() for other in values[1:]):
-        raise DataError(f"{path}: has {len(values)} channels that differ; a label needs one value per pixel")
-    label: Values = values[0]
-    return label
-
-
-def _read(path: Path, indices: bool = False) -> Values:
+def _read(path: Path) -> Values:
     try:
-        return read_pixels(path, indices)
+        return read_pixels(path)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     except OSError as error:

@@ -1,15 +1,20 @@
 """All metrics of one case in one pass."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medseg.metrics import METRICS
-from medseg.metrics.pair import LabelMaps, MaskPair
+from medseg.metrics.maps import LabelMaps, MaskPair
 from medseg.metrics.spec import ALL_LABELS, MetricSpec, MetricValue, Status
+
+if TYPE_CHECKING:
+    from medseg.metrics.calibration import CaseCalibration
+
+Tolerances = float | Mapping[str, float] | None
 
 
 def evaluate_case(
@@ -18,6 +23,9 @@ def evaluate_case(
     spacing_mm: Sequence[float],
     labels: Sequence[str],
     metrics: Sequence[str],
+    *,
+    tolerance_mm: Tolerances = None,
+    calibration: "CaseCalibration | None" = None,
 ) -> list[MetricValue]:
     """Measures a prediction on its native grid.
 
@@ -30,32 +38,49 @@ def evaluate_case(
         spacing_mm: Distance of neighbouring voxels along each axis; mm, or px for images without spacing.
         labels: Names of the K foreground classes.
         metrics: Registered names, or ``module:ATTRIBUTE`` of a `MetricSpec`.
+        tolerance_mm: Distance that counts as no error (`nsd`), of all labels or by label; in the spacing's unit.
+        calibration: What the probabilities said, for metrics of calibration.
 
     Returns:
         Values by label, then metric, as given; those of the whole case come last, with label ``all``.
 
     Raises:
         ValueError: If shapes differ or are neither 2D nor 3D, a map is empty, not integer or holds a class
-            that has no label, or a spacing is missing or not above 0.
+            that has no label, or a spacing is missing or not above 0; if a metric needs a tolerance or
+            probabilities that are not given, or is a volume and the maps are 2D.
         UnknownNameError: If a metric is not known.
     """
     specs = _specs(metrics)
-    maps = LabelMaps(*_checked(reference, prediction, spacing_mm, labels), labels=len(labels))
+    tolerances = _tolerances(tolerance_mm, labels, specs)
+    for name, spec in specs:
+        _check_fit(name, spec, reference.ndim, calibration)
+    maps = LabelMaps(*_checked(reference, prediction, spacing_mm, labels), labels, tolerances)
+    if calibration is not None:
+        _check_calibration(calibration, maps)
     values = []
     per_label = [(name, spec) for name, spec in specs if spec.per_label]
     for index, label in enumerate(labels if per_label else (), start=1):
         pair = maps.pair(index)
         status = pair.status
         for name, spec in per_label:
-            values.append(MetricValue(label, name, spec.definition, _value(spec, pair, status), status))
+            definition = spec.definition_with(tolerances.get(label))
+            value = _value(spec, pair, status, calibration)
+            values.append(MetricValue(label, name, definition, value, status))
     for name, spec in specs:
-        if spec.of_case is not None:
-            values.append(MetricValue(ALL_LABELS, name, spec.definition, spec.of_case(maps), "ok"))
+        if not spec.per_label:
+            value = _case_value(spec, maps, calibration)
+            # No label in either map: there is no region to look at.
+            status = "both_empty" if spec.needs_probabilities and math.isnan(value) else "ok"
+            values.append(MetricValue(ALL_LABELS, name, spec.definition, value, status))
     return values
 
 
 def unmeasured_case(
-    labels: Sequence[str], metrics: Sequence[str], status: Literal["missing", "failed"]
+    labels: Sequence[str],
+    metrics: Sequence[str],
+    status: Literal["missing", "failed"],
+    *,
+    tolerance_mm: Tolerances = None,
 ) -> list[MetricValue]:
     """Returns the rows of a case that has no prediction, or whose measuring failed: NaN with a status.
 
@@ -63,6 +88,7 @@ def unmeasured_case(
         labels: Names of the foreground classes.
         metrics: Registered names.
         status: What happened.
+        tolerance_mm: As in `evaluate_case`; part of the definition of what was not measured.
 
     Returns:
         As many values as `evaluate_case` gives, in the same order.
@@ -71,9 +97,15 @@ def unmeasured_case(
         UnknownNameError: If a metric is not known.
     """
     specs = _specs(metrics)
-    rows = [(label, name, spec) for label in labels for name, spec in specs if spec.per_label]
-    rows += [(ALL_LABELS, name, spec) for name, spec in specs if not spec.per_label]
-    return [MetricValue(label, name, spec.definition, math.nan, status) for label, name, spec in rows]
+    tolerances = _tolerances(tolerance_mm, labels, specs)
+    rows = [
+        (label, name, spec.definition_with(tolerances.get(label)))
+        for label in labels
+        for name, spec in specs
+        if spec.per_label
+    ]
+    rows += [(ALL_LABELS, name, spec.definition) for name, spec in specs if not spec.per_label]
+    return [MetricValue(label, name, definition, math.nan, status) for label, name, definition in rows]
 
 
 def diagonal_mm(shape: Sequence[int], spacing_mm: Sequence[float]) -> float:
@@ -92,14 +124,63 @@ def _specs(metrics: Sequence[str]) -> list[tuple[str, MetricSpec]]:
     return [(name, METRICS.load(name)) for name in metrics]
 
 
-def _value(spec: MetricSpec, pair: MaskPair, status: Status) -> float:
+def _value(spec: MetricSpec, pair: MaskPair, status: Status, calibration: "CaseCalibration | None") -> float:
+    if spec.of_calibration is not None:
+        assert calibration is not None
+        return spec.of_calibration(calibration, pair.index)
     assert spec.of_label is not None
-    assert spec.empty is not None
-    if status == "ok":
+    if status == "ok" or spec.empty is None:
         return spec.of_label(pair)
     if status == "both_empty":
         return spec.empty.both
     return spec.empty.reference if status == "reference_empty" else spec.empty.prediction
+
+
+def _case_value(spec: MetricSpec, maps: LabelMaps, calibration: "CaseCalibration | None") -> float:
+    if spec.of_case is not None:
+        return spec.of_case(maps)
+    assert spec.of_calibration is not None
+    assert calibration is not None
+    return spec.of_calibration(calibration, 0)
+
+
+def _tolerances(
+    tolerance_mm: Tolerances, labels: Sequence[str], specs: Sequence[tuple[str, MetricSpec]]
+) -> dict[str, float]:
+    given = tolerance_mm if isinstance(tolerance_mm, Mapping) else dict.fromkeys(labels, tolerance_mm)
+    tolerances = {label: float(value) for label, value in given.items() if value is not None}
+    for label, value in tolerances.items():
+        if label not in labels:
+            raise ValueError(
+                f"tolerance_mm is given for '{label}', which is none of the labels {', '.join(labels)}"
+            )
+        if not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"tolerance_mm of {label} must be a number from 0, got {value}")
+    lacking = [label for label in labels if label not in tolerances]
+    for name, spec in specs:
+        if spec.needs_tolerance and lacking:
+            raise ValueError(
+                f"{name} needs tolerance_mm, the distance that counts as no error, of {', '.join(lacking)}"
+            )
+    return tolerances
+
+
+def _check_calibration(calibration: "CaseCalibration", maps: LabelMaps) -> None:
+    came = (calibration.labels, calibration.voxels("image"))
+    if came != (len(maps.labels), maps.reference.size):
+        raise ValueError(
+            f"calibration must be of the {len(maps.labels)} labels and {maps.reference.size} voxels of the maps, "
+            f"is of {came[0]} labels and {came[1]} voxels"
+        )
+
+
+def _check_fit(name: str, spec: MetricSpec, dimensions: int, calibration: "CaseCalibration | None") -> None:
+    if spec.needs_probabilities and calibration is None:
+        raise ValueError(
+            f"{name} needs calibration: what the probabilities said, which label maps do not tell"
+        )
+    if spec.quantity == "volume" and dimensions != 3:
+        raise ValueError(f"{name} needs 3D label maps, got {dimensions}D")
 
 
 def _checked(

@@ -17,14 +17,21 @@ ACDC_MULTICLASS = TaskSpec(
     spacing_mm=(1.5625, 1.5625),
     unit="mm",
     split=SplitSpec(test="official", folds=5),
+    metrics=(
+        *("dice", "iou", "hd", "hd95", "assd", "nsd"),
+        *("volume_ml", "reference_volume_ml", "pixel_accuracy"),
+    ),
+    # A little more than a pixel.
+    tolerance_mm=2.0,
+    cavities=("RV", "LV"),
 )
 
 ACDC_LV = ACDC_MULTICLASS.model_copy(
-    update={"name": "acdc-lv", "title": "ACDC: left ventricle", "labels": {"LV": 3}}
+    update={"name": "acdc-lv", "title": "ACDC: left ventricle", "labels": {"LV": 3}, "cavities": ("LV",)}
 )
 
 ACDC_RV = ACDC_MULTICLASS.model_copy(
-    update={"name": "acdc-rv", "title": "ACDC: right ventricle", "labels": {"RV": 1}}
+    update={"name": "acdc-rv", "title": "ACDC: right ventricle", "labels": {"RV": 1}, "cavities": ("RV",)}
 )
 
 PHANTOM_CARDIAC = ACDC_MULTICLASS.model_copy(

@@ -19,6 +19,8 @@ COVID_LUNG = TaskSpec(
     clip_percentiles=(0.5, 99.5),
     flips=("horizontal",),
     split=SplitSpec(test=0.25, folds=5),
+    metrics=("dice", "iou", "hd", "hd95", "assd", "nsd", "pixel_accuracy"),
+    tolerance_mm=2.0,
 )
 
 PHANTOM_LUNG = COVID_LUNG.model_copy(

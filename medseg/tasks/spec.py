@@ -11,6 +11,8 @@ from medseg.config import Config
 MOST_LABELS = 255
 Pixels = Annotated[int, Field(ge=1, le=2**14)]
 Percent = Annotated[float, Field(ge=0, le=100)]
+Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+EmptyPolicy = Literal["nnunet", "brats", "one"]
 Format = Literal["acdc", "covid_radiography", "nnunet", "decathlon", "folder"]
 
 
@@ -96,6 +98,20 @@ class TaskSpec(Config):
     split: SplitSpec = SplitSpec()
     metrics: tuple[str, ...] = ("dice", "iou", "hd", "hd95", "pixel_accuracy")
     selection_metric: str = Field("dice", description="Chooses epochs and settings on validation cases.")
+    tolerance_mm: Tolerance | dict[str, Tolerance] | None = Field(
+        None,
+        description="Distance that counts as no error in nsd, of all labels or by label; in the task's unit.",
+    )
+    cavities: tuple[str, ...] = Field(
+        (),
+        description="Labels that are filled with blood: their ejection fraction is told, where volumes are measured "
+        "and phases known.",
+    )
+    empty_policy: EmptyPolicy = Field(
+        "nnunet",
+        description="What a label counts in averages that is in neither mask: nnunet leaves it out, one and brats "
+        "count it as perfect; brats counts 373.13 for a distance that does not exist, the others the diagonal.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "TaskSpec":
@@ -118,12 +134,23 @@ class TaskSpec(Config):
                 raise ValueError(f"labels: value {value} stands for two labels")
         if self.patient_pattern is not None:
             _check_pattern(self.patient_pattern)
+        if isinstance(self.tolerance_mm, dict) and set(self.tolerance_mm) != set(self.labels):
+            raise ValueError(
+                f"tolerance_mm must be one number, or name each of the labels {', '.join(self.labels)}, "
+                f"got {', '.join(self.tolerance_mm) or 'none'}"
+            )
         return self
 
     @property
     def classes(self) -> int:
         """Number of classes with background."""
         return len(self.labels) + 1
+
+    def tolerances(self) -> dict[str, float] | None:
+        """Returns the tolerance of each label in the task's unit, or none where the task declares none."""
+        if self.tolerance_mm is None or isinstance(self.tolerance_mm, dict):
+            return self.tolerance_mm
+        return dict.fromkeys(self.labels, self.tolerance_mm)
 
     @property
     def out_channels(self) -> int:

@@ -14,9 +14,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from medseg.errors import ConfigError, DataError
 from medseg.losses import build_loss, resolve_options
 from medseg.models import build_model
+from medseg.training.averages import selection_score
 from medseg.training.checkpoint import load_state, save_state, save_weights
 from medseg.training.config import TrialSpec
-from medseg.training.evaluate import selection_score
 from medseg.training.evaluation import Evaluation
 from medseg.training.loop import Loop
 from medseg.training.monitor import Meter, Readings, add_up
@@ -140,7 +140,7 @@ class Attempt:
         rows = self.evaluation.rows
         with self._writer() as writer:
             cases, _ = rows(self.validation, "validation", task.metrics, flips, writer, alone)
-            value = selection_score(cases, task.selection_metric)
+            value = selection_score(cases, task.selection_metric, task.empty_policy)
             if self.spec.phase == "final":
                 cases += rows(self.test, "test", task.metrics, flips, writer, alone)[0]
             if writer is not None:
@@ -197,9 +197,9 @@ class Attempt:
         return PredictionWriter(self.files.predictions, self.spec.task, self.data.dataset, self.data.prepared)
 
     def _validate(self) -> Validation:
-        metric = self.spec.task.selection_metric
-        rows, constant = self.evaluation.rows(self.watched, "validation", (metric,))
-        return Validation(selection_score(rows, metric), constant)
+        task = self.spec.task
+        rows, constant = self.evaluation.rows(self.watched, "validation", (task.selection_metric,))
+        return Validation(selection_score(rows, task.selection_metric, task.empty_policy), constant)
 
     def _identity(self) -> str:
         return hashlib.sha256(self.spec.model_dump_json().encode()).hexdigest()

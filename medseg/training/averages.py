@@ -1,59 +1,111 @@
-"""What the case rows of one trial amount to: means over patients. Pure."""
+"""What the case rows of one trial amount to: means over patients, and the score that chooses. Pure."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable
 
-from medseg.metrics import METRICS
+from medseg.metrics import METRICS, MetricSpec
+from medseg.tasks.spec import EmptyPolicy
 from medseg.training.outcome import Row
 
 FAILED = ("failed", "missing")
+BRATS_DISTANCE = 373.13
+"""What BraTS counts for a distance that does not exist: the diagonal of 240 x 240 x 155 voxels of 1 mm."""
 
 
-def averages(cases: Iterable[Row]) -> list[Row]:
+def counted_value(row: Row, spec: MetricSpec, policy: EmptyPolicy = "nnunet") -> float:
+    """Returns what a case's value counts in an average, as on the leaderboard.
+
+    A label that is in neither mask is left out by ``nnunet``, and perfect for ``one`` and ``brats``. A distance that
+    does not exist counts the image's diagonal, for ``brats`` 373.13. A failed case counts the metric's worst value.
+
+    Args:
+        row: A case row: `value`, `status` and `diagonal`.
+        spec: Its metric.
+        policy: The task's `empty_policy`.
+
+    Returns:
+        The value; NaN where it is left out.
+    """
+    value, status = float(row["value"]), row["status"]
+    farthest = BRATS_DISTANCE if policy == "brats" else float(row["diagonal"])
+    if is_failed(row):
+        return spec.worst_value(farthest)
+    if math.isinf(value):
+        return farthest
+    if status == "both_empty" and math.isnan(value) and policy != "nnunet":
+        return math.nan if spec.empty is None else spec.empty.agreed
+    return value
+
+
+def is_failed(row: Row) -> bool:
+    """Says whether a case row has no value although it should."""
+    return row["status"] in FAILED or (row["status"] == "ok" and math.isnan(row["value"]))
+
+
+def averages(cases: Iterable[Row], policy: EmptyPolicy = "nnunet") -> list[Row]:
     """Averages each metric over a patient's images, then over patients.
-
-    A label absent from reference and prediction is left out, an infinite distance counts the image's diagonal, and
-    a failed case counts as the worst value: as on the leaderboard.
 
     Args:
         cases: Case rows of one trial.
+        policy: The task's `empty_policy`; see `counted_value`.
 
     Returns:
-        A row per part, label and metric: `mean` (none where nothing counts), `unit`, `patients` (how many count)
-        and `failed` (cases without a value).
+        A row per part, label and metric: `mean` (none where nothing counts), `unit`, `ranked` (whether it says who
+        is better), `patients` (how many count) and `failed` (cases without a value).
     """
     groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in cases:
         groups[row["part"], row["label"], row["metric"]].append(row)
     return [
-        {"part": part, "label": label, "metric": metric, **_average(rows, metric)}
+        {"part": part, "label": label, "metric": metric, **_average(rows, METRICS.load(metric), policy)}
         for (part, label, metric), rows in groups.items()
     ]
 
 
-def _average(rows: list[Row], metric: str) -> Row:
-    by_patient: dict[str, list[float]] = defaultdict(list)
+def selection_score(rows: Iterable[Row], metric: str, policy: EmptyPolicy = "nnunet") -> float:
+    """Averages one metric over cases, then patients, then labels, so that higher is better.
+
+    Args:
+        rows: Case rows of one part.
+        metric: Name of the metric; others are passed over.
+        policy: The task's `empty_policy`; see `counted_value`.
+
+    Returns:
+        The score (negated where lower is better), or -inf where no value exists.
+    """
+    spec: MetricSpec = METRICS.load(metric)
+    labels: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        value = _counted(row, metric)
-        if not math.isnan(value):
-            by_patient[row["patient"]].append(value)
-    means = [math.fsum(values) / len(values) for values in by_patient.values()]
+        if row["metric"] == metric:
+            labels[row["label"]].append(row)
+    means = [_mean(by_patient) for of in labels.values() if (by_patient := _patients(of, spec, policy))]
+    if not means:
+        return -math.inf
+    score = _mean(means)
+    return score if spec.higher_is_better else -score
+
+
+def _average(rows: list[Row], spec: MetricSpec, policy: EmptyPolicy) -> Row:
+    means = _patients(rows, spec, policy)
     return {
-        "mean": math.fsum(means) / len(means) if means else None,
+        "mean": _mean(means) if means else None,
         "unit": rows[0]["unit"],
+        "ranked": spec.ranked,
         "patients": len(means),
-        "failed": sum(_is_failed(row) for row in rows),
+        "failed": sum(is_failed(row) for row in rows),
     }
 
 
-def _counted(row: Row, metric: str) -> float:
-    if _is_failed(row):
-        worst: float = METRICS.load(metric).worst_value(row["diagonal"])
-        return worst
-    value = float(row["value"])
-    return float(row["diagonal"]) if math.isinf(value) else value
+def _patients(rows: Iterable[Row], spec: MetricSpec, policy: EmptyPolicy) -> list[float]:
+    """Returns the mean over each patient's values that count; patients without one have none."""
+    by_patient: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        value = counted_value(row, spec, policy)
+        if not math.isnan(value):
+            by_patient[row["patient"]].append(value)
+    return [_mean(values) for values in by_patient.values()]
 
 
-def _is_failed(row: Row) -> bool:
-    return row["status"] in FAILED or (row["status"] == "ok" and math.isnan(row["value"]))
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)

@@ -18,6 +18,8 @@ from medseg.training.outcome import Epoch, TrialResult
 from medseg.training.rows import TrialFolder
 
 WIDTH_WITHOUT_TERMINAL = 120
+# More metrics than fit side by side are listed one below the other.
+MOST_COLUMNS = 6
 COLUMNS = "{:>9}  {:>8}  {:>9}  {:>9}  {:>8}  {:>8}  {:>9}  {:>8}"
 COST = (
     (
@@ -133,24 +135,32 @@ class Report:
 
 
 def _table(scores: list[Mapping[str, Any]]) -> Table:
-    """One row per part and label: the mean over patients of each metric."""
+    """The means over patients: a column per metric, or where those are many a row per metric."""
     units = {row["metric"]: row["unit"] for row in scores}
+    titles = {name: METRICS.load(name).title + (f" ({unit})" if unit else "") for name, unit in units.items()}
+    if len(titles) > MOST_COLUMNS:
+        return _grid(scores, "metric", "label", titles)
+    return _grid(scores, "label", "metric", titles)
+
+
+def _grid(scores: list[Mapping[str, Any]], down: str, across: str, titles: Mapping[str, str]) -> Table:
+    """One row per part and value of `down`, one column per value of `across`."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("part", no_wrap=True)
-    table.add_column("label", no_wrap=True)
-    for metric, unit in units.items():
-        title = METRICS.load(metric).title + (f" ({unit})" if unit else "")
-        table.add_column(title, justify="right")
+    table.add_column(down, no_wrap=True)
+    columns = list(dict.fromkeys(row[across] for row in scores))
+    for column in columns:
+        table.add_column(titles.get(column, column), justify="right")
     table.add_column("patients", justify="right")
     table.add_column("failed", justify="right")
     groups: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for row in scores:
-        groups.setdefault((row["part"], row["label"]), {})[row["metric"]] = row
-    for (part, label), rows in groups.items():
-        cells = [_mean(rows.get(metric)) for metric in units]
+        groups.setdefault((row["part"], row[down]), {})[row[across]] = row
+    for (part, name), rows in groups.items():
+        cells = [_mean(rows.get(column)) for column in columns]
         patients = max(row["patients"] for row in rows.values())
         failed = max(row["failed"] for row in rows.values())
-        table.add_row(part, label, *cells, str(patients), str(failed))
+        table.add_row(part, titles.get(name, name), *cells, str(patients), str(failed))
     return table
 
 

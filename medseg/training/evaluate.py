@@ -1,6 +1,5 @@
 """From a model to case rows: predict slices, go back to the native grid, measure."""
 
-import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -14,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medseg.data import Case, Prepared
-from medseg.metrics import METRICS, diagonal_mm, evaluate_case, unmeasured_case
+from medseg.metrics import METRICS, MetricValue, diagonal_mm, evaluate_case, unmeasured_case
+from medseg.metrics.reliability import CaseCalibration
 from medseg.tasks import TaskSpec
+from medseg.training.decide import Decided, decide_slices, join
 from medseg.training.outcome import Row
 
 Predict = Callable[[Tensor], Tensor]
-Decided = tuple[NDArray[np.uint8], bool]
 # Cases that may wait for the host before the GPU waits for it.
 MOST_WAITING = 16
 
@@ -45,18 +45,22 @@ class Measured:
 
     Args:
         case: The case.
-        prediction: Class indices on its native grid, uint8.
+        prediction: Class indices on its native grid, uint8; none where its probabilities are not any.
         rows: One per label and metric.
+        calibration: What the probabilities said, where that was asked for.
+        problem: Why values or calibration are lacking; empty if nothing is wrong.
     """
 
     case: Case
-    prediction: NDArray[np.uint8]
+    prediction: NDArray[np.uint8] | None
     rows: list[Row]
+    calibration: CaseCalibration | None = None
+    problem: str = ""
 
     @property
     def constant(self) -> bool:
-        """Whether the whole case was predicted as one class."""
-        return bool(self.prediction.min() == self.prediction.max())
+        """Whether the whole case was predicted as one class, or as none."""
+        return self.prediction is None or bool(self.prediction.min() == self.prediction.max())
 
 
 def evaluate_cases(
@@ -68,26 +72,31 @@ def evaluate_cases(
     metrics: Sequence[str],
     device: torch.device,
     batch_size: int = 32,
+    calibrate: bool = False,
 ) -> Iterator[Measured]:
     """Predicts and measures cases, in their order. A case that cannot be measured, or was predicted as NaN,
     has `failed` rows.
 
     Probabilities, not labels, are brought back to the native grid; the decision is the last step. Batches go on
     over cases, since an X-ray has one slice; a large volume is decided a batch of slices at a time. Beside a GPU,
-    threads do what is left to the host while the next batch is predicted.
+    threads do what is left to the host while the next batch is predicted. Calibration is measured if a metric
+    needs it, or if `calibrate` says so.
     """
+    calibrate = calibrate or any(METRICS.load(name).needs_probabilities for name in metrics)
 
     def measure(case: Case, chunks: list[Future[Decided]]) -> Measured:
-        decided = [chunk.result() for chunk in chunks]
-        prediction = np.concatenate([labels for labels, _ in decided]).reshape(case.shape)
-        finite = all(finite for _, finite in decided)
-        return Measured(case, prediction, _rows(task, prepared, case, prediction, part, metrics, finite))
+        whole = join(case, [chunk.result() for chunk in chunks])
+        values, problem = _values(task, prepared, case, whole, metrics)
+        rows = _rows(task, prepared, case, part, values)
+        return Measured(case, whole.labels, rows, whole.calibration, problem)
 
     with _executor(device) as executor:
         chunks: dict[str, list[Future[Decided]]] = defaultdict(list)
         waiting: deque[Future[Measured]] = deque()
         for case, first, probabilities, last in _predicted(predict, prepared, cases, device, batch_size):
-            chunks[case.id].append(executor.submit(_decided, prepared, case.id, probabilities, first))
+            chunks[case.id].append(
+                executor.submit(decide_slices, task, prepared, case.id, probabilities, first, calibrate)
+            )
             if last:
                 waiting.append(executor.submit(measure, case, chunks.pop(case.id)))
             while waiting and (waiting[0].done() or len(waiting) > MOST_WAITING):
@@ -117,12 +126,6 @@ def _predicted(
             yield case, first - part.start, some, rows[-1][1][1] + 1 == part.stop
 
 
-def _decided(prepared: Prepared, case_id: str, probabilities: NDArray[np.float32], first: int) -> Decided:
-    """Returns class indices of some slices, and whether all probabilities are finite."""
-    native = prepared.to_native(case_id, probabilities, first)
-    return decide(native), bool(np.isfinite(probabilities).all())
-
-
 class _AtOnce(Executor):
     """Does what it is given in the calling thread."""
 
@@ -136,39 +139,34 @@ def _executor(device: torch.device) -> Executor:
     return ThreadPoolExecutor(max(1, torch.get_num_threads())) if device.type == "cuda" else _AtOnce()
 
 
-def decide(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Turns probabilities (C, *grid) into class indices: threshold 1/2 for one channel, else the largest."""
-    if len(probabilities) == 1:
-        return np.asarray(probabilities[0] >= 0.5, dtype=np.uint8)
-    return np.asarray(probabilities.argmax(axis=0), dtype=np.uint8)
+def _values(
+    task: TaskSpec, prepared: Prepared, case: Case, found: Decided, metrics: Sequence[str]
+) -> tuple[list[MetricValue], str]:
+    """Returns the values of a case, and what is wrong with it."""
+    labels, tolerances, problem = tuple(task.labels), task.tolerances(), found.problem
+    if found.labels is not None:
+        maps = prepared.reference(case.id), found.labels, prepared.spacing_mm(case.id)
+        try:
+            values = evaluate_case(
+                *maps, labels, metrics, tolerance_mm=tolerances, calibration=found.calibration
+            )
+            return values, problem
+        except ValueError as error:
+            problem = problem or str(error)
+    return unmeasured_case(labels, metrics, "failed", tolerance_mm=tolerances), problem
 
 
 def _rows(
-    task: TaskSpec,
-    prepared: Prepared,
-    case: Case,
-    prediction: NDArray[np.uint8],
-    part: str,
-    metrics: Sequence[str],
-    finite: bool,
+    task: TaskSpec, prepared: Prepared, case: Case, part: str, values: Iterable[MetricValue]
 ) -> list[Row]:
-    reference = prepared.reference(case.id)
-    spacing = prepared.spacing_mm(case.id)
     common: Row = {
         "part": part,
         "case": case.id,
         "patient": case.patient,
         "subgroup": case.subgroup,
-        "diagonal": diagonal_mm(reference.shape, spacing),
+        "phase": case.phase,
+        "diagonal": diagonal_mm(case.shape, prepared.spacing_mm(case.id)),
     }
-    labels = tuple(task.labels)
-    try:
-        # NaN would be decided as background, which is no prediction.
-        values = evaluate_case(reference, prediction, spacing, labels, metrics) if finite else None
-    except ValueError:
-        values = None
-    if values is None:
-        values = unmeasured_case(labels, metrics, "failed")
     return [
         common
         | {
@@ -177,27 +175,7 @@ def _rows(
             "definition": value.definition,
             "value": value.value,
             "status": value.status,
-            "unit": task.unit if METRICS.load(value.metric).distance else "",
+            "unit": METRICS.load(value.metric).unit(task.unit),
         }
         for value in values
     ]
-
-
-def selection_score(rows: Iterable[Row], metric: str) -> float:
-    """Averages one metric over cases, then patients, then labels, so that higher is better.
-
-    A label absent from reference and prediction is left out; an infinite distance counts the image's diagonal.
-
-    Returns:
-        The score (negated where lower is better), or -inf where no value exists.
-    """
-    higher = METRICS.load(metric).higher_is_better
-    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        if row["metric"] == metric and not math.isnan(row["value"]):
-            value = row["diagonal"] if math.isinf(row["value"]) else row["value"]
-            values[row["label"]][row["patient"]].append(value)
-    if not values:
-        return -math.inf
-    score = float(np.mean([np.mean([np.mean(v) for v in by.values()]) for by in values.values()]))
-    return score if higher else -score

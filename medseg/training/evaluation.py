@@ -1,5 +1,6 @@
 """Predicts and measures the cases of some patients with the weights that a training holds."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 import torch
@@ -18,6 +19,8 @@ from medseg.training.outcome import (
 )
 from medseg.training.predictions import PredictionWriter
 from medseg.training.trial_data import TrialData
+
+log = logging.getLogger(__name__)
 
 
 class Evaluation:
@@ -52,7 +55,7 @@ class Evaluation:
             part: "validation" or "test".
             metrics: What is measured.
             flips: Axes along which predictions are mirrored and averaged.
-            writer: Keeps the predictions.
+            writer: Keeps the predictions, and what the probabilities said.
             alone: The first process does it all, since it has the writer; else they share the cases out.
 
         Raises:
@@ -63,6 +66,7 @@ class Evaluation:
         cases: list[Case] = [case for case in self._data.dataset.cases if case.patient in wanted]
         mine = (cases if loop.processes.first else []) if alone else loop.processes.share(cases)
         found: list[tuple[str, list[Row], bool]] = []
+        problems: list[str] = []
         for measured in evaluate_cases(
             self._predict(flips),
             loop.spec.task,
@@ -72,12 +76,23 @@ class Evaluation:
             metrics,
             loop.accelerator.device,
             self._batch,
+            calibrate=writer is not None,
         ):
-            if writer is not None:
-                writer.write(measured.case, measured.prediction, part)
+            if writer is not None and measured.prediction is not None:
+                writer.write(measured.case, measured.prediction, part, measured.calibration)
             found.append((measured.case.id, measured.rows, measured.constant))
+            if measured.problem:
+                problems.append(f"{measured.case.id}: {measured.problem}")
             if loop.processes.count == 1 and self.should_stop():
                 raise InterruptedTrialError("stopped in an evaluation, checkpoint saved")
+        if problems:
+            log.warning(
+                "%d of %d %s cases could not be measured in full, first %s",
+                len(problems),
+                len(mine),
+                part,
+                problems[0],
+            )
         by_case = {case: (rows, constant) for case, rows, constant in loop.processes.gather(found)}
         ordered = [by_case[case.id] for case in cases]
         return [row for rows, _ in ordered for row in rows], all(constant for _, constant in ordered)

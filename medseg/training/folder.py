@@ -169,7 +169,8 @@ def _drain(
 def _write(folder: TrialFolder, record: Row, result: TrialResult) -> None:
     if launch.rank() == 0:
         outcome = {"status": result.status, "detail": result.detail, "summary": result.summary}
-        folder.write({**record, **outcome, "scores": averages(result.cases)}, result.cases, result.curves)
+        scores = averages(result.cases, record["spec"]["task"]["empty_policy"])
+        folder.write({**record, **outcome, "scores": scores}, result.cases, result.curves)
 
 
 def _record(spec: TrialSpec, data: "TrialData", command: tuple[str, ...]) -> Row:

@@ -3,8 +3,6 @@
 A prediction looks as its case's label does: the same values and, of a NIfTI file, shape, axes and affine.
 """
 
-import gzip
-import io
 import json
 import os
 import re
@@ -21,20 +19,17 @@ from numpy.typing import NDArray
 
 from medseg.data import Case, DataSet, Prepared, load_label
 from medseg.data.raster import NIFTI, extension
-from medseg.errors import DataError
+from medseg.metrics.reliability import CaseCalibration
 from medseg.tasks import TaskSpec
+from medseg.training.calibration_file import RELIABILITY, CalibrationFile, read_calibration
 from medseg.training.outcome import StorageError
+from medseg.training.prediction_file import nifti, nifti_header, png
+
+__all__ = ["PredictionWriter", "file_name", "read_calibration", "read_prediction"]
 
 INDEX = "index.json"
-# Of ACDC's labels: half the size of levels 1 to 3, 1.6 ms instead of 0.9 ms for a volume; 9 takes 5.7 ms.
-_LEVEL = 6
 # What no common file system takes in a name, what hides a file, and % itself, so that no two ids share a name.
 _UNFIT = re.compile(r'[%/\\<>:"|?*\x00-\x1f\x7f\ud800-\udfff]|^\.')
-# Grid and geometry; the free text of a label's header may name a patient.
-_GEOMETRY = (
-    *("pixdim", "xyzt_units", "qform_code", "sform_code", "srow_x", "srow_y", "srow_z"),
-    *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
-)
 
 
 class PredictionWriter:
@@ -64,14 +59,22 @@ class PredictionWriter:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(self.folder)
             self._temporary = _beside(self.folder)
+        self._calibrations = CalibrationFile(self._temporary / RELIABILITY, tuple(task.labels))
 
-    def write(self, case: Case, prediction: NDArray[np.uint8], part: str) -> None:
+    def write(
+        self,
+        case: Case,
+        prediction: NDArray[np.uint8],
+        part: str,
+        calibration: CaseCalibration | None = None,
+    ) -> None:
         """Writes one case.
 
         Args:
             case: The case.
             prediction: Class indices, of the shape of its label, (Z, H, W) or (H, W).
             part: "train", "validation" or "test".
+            calibration: What the probabilities said, if that is known.
 
         Raises:
             ValueError: If the shape or a class index does not fit, or the case was written before.
@@ -89,8 +92,10 @@ class PredictionWriter:
         name = file_name(case, self.task)
         values, spacing_mm = self._table[prediction], self.prepared.spacing_mm(case.id)
         with _storing(self.folder):
-            header = _header(case, self.task.unit, spacing_mm) if name.endswith(".nii.gz") else None
-            _write(self._temporary / name, _png(values) if header is None else _nifti(values, header))
+            header = nifti_header(case, self.task.unit, spacing_mm) if name.endswith(".nii.gz") else None
+            _write(self._temporary / name, png(values) if header is None else nifti(values, header))
+            if calibration is not None:
+                self._calibrations.add(case, calibration)
         self._cases[case.id] = {"file": name, "part": part, "patient": case.patient}
 
     def commit(self, trial: Mapping[str, Any] | None = None) -> None:
@@ -111,6 +116,7 @@ class PredictionWriter:
             "cases": self._cases,
         }
         with _storing(self.folder):
+            self._calibrations.close()
             _write(self._temporary / INDEX, (json.dumps(content, indent=1) + "\n").encode())
             _put(self._temporary, self.folder)
 
@@ -118,6 +124,7 @@ class PredictionWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._calibrations.abandon()
         shutil.rmtree(self._temporary, ignore_errors=True)
 
 
@@ -150,58 +157,6 @@ def _table(task: TaskSpec) -> NDArray[Any]:
         if np.iinfo(dtype).min <= min(values) and max(values) <= np.iinfo(dtype).max:
             return np.array(values, dtype=dtype)
     raise ValueError(f"label values must be whole numbers of 32 bits, got {values}")
-
-
-def _png(values: NDArray[Any]) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _nifti(values: NDArray[Any], header: Any) -> bytes:
-    """Returns the file, without extensions, of values (Z, H, W) or (H, W): in C order X, Y, Z in Fortran order."""
-    header.set_data_dtype(values.dtype)
-    header["scl_slope"], header["scl_inter"] = 1, 0
-    header["magic"], header["vox_offset"] = header.single_magic, header.sizeof_hdr + 4
-    voxels = values.astype(values.dtype.newbyteorder("<")).tobytes()
-    return gzip.compress(header.binaryblock + bytes(4) + voxels, compresslevel=_LEVEL, mtime=0)
-
-
-def _header(case: Case, unit: str, spacing_mm: tuple[float, ...]) -> Any:
-    """Returns a header with the geometry of the case's label, bit for bit, or of a plain grid with its spacing."""
-    from nibabel.nifti1 import Nifti1Header
-
-    if extension(case.label) not in NIFTI:
-        header = Nifti1Header(endianness="<")
-        header.set_data_shape(case.shape[::-1])
-        header.set_zooms(spacing_mm[::-1])
-        header.set_sform(np.diag((*spacing_mm[::-1], 1.0, 1.0)[:4]), code="aligned")
-        header.set_xyzt_units("mm" if unit == "mm" else "unknown")
-        return header
-    label = _label_header(case.label)
-    shape = tuple(int(side) for side in label.get_data_shape())
-    if shape[:3][::-1] != case.shape:
-        raise DataError(f"{case.label}: has shape {shape[:3][::-1]}, had {case.shape} when it was indexed")
-    header = type(label)(endianness="<")
-    header.set_data_shape(shape)
-    for field in _GEOMETRY:
-        header[field] = label[field]
-    return header
-
-
-def _label_header(path: Path) -> Any:
-    """Reads a header as it is stored: nibabel's checks would mend some of it."""
-    from nibabel.nifti1 import Nifti1Header
-    from nibabel.nifti2 import Nifti2Header
-    from nibabel.openers import ImageOpener
-
-    with ImageOpener(path) as file:
-        block = file.read(Nifti2Header.sizeof_hdr)
-    sizes = (int.from_bytes(block[:4], "little"), int.from_bytes(block[:4], "big"))
-    kind = Nifti2Header if Nifti2Header.sizeof_hdr in sizes else Nifti1Header
-    return kind(block[: kind.sizeof_hdr], check=False)
 
 
 def _write(path: Path, content: bytes) -> None:

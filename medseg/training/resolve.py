@@ -11,6 +11,7 @@ from medseg.data import Split
 from medseg.errors import ConfigError, did_you_mean
 from medseg.losses import LOSSES
 from medseg.metrics import METRICS
+from medseg.metrics.check_task import metric_problems
 from medseg.models import MODELS
 from medseg.tasks import TASKS, TaskSpec
 from medseg.training.command_values import merged
@@ -115,11 +116,7 @@ def checked(where: str, model: type[Model], tree: Mapping[str, Any]) -> Model:
 
 def _task(name: str, options: Mapping[str, Any]) -> TaskSpec:
     base: TaskSpec = TASKS.load(name)
-    if not options:
-        return base
-    if "phantom" in options and base.phantom is None:
-        raise ConfigError("task.phantom", f"{name} is read from files: it has no phantom")
-    task = checked("task", TaskSpec, merged(base.model_dump(mode="json"), options, _WHOLE))
+    task = _overridden(base, name, options) if options else base
     for metric in task.metrics:
         METRICS.load(metric)
     if task.selection_metric not in task.metrics:
@@ -127,7 +124,16 @@ def _task(name: str, options: Mapping[str, Any]) -> TaskSpec:
             "task.selection_metric",
             f"must be one of the task's metrics ({', '.join(task.metrics)}), got {task.selection_metric!r}",
         )
+    for field, position, message in metric_problems(task):
+        where = ("task", field) if position is None else ("task", field, str(position))
+        raise ConfigError(".".join(where), message)
     return task
+
+
+def _overridden(base: TaskSpec, name: str, options: Mapping[str, Any]) -> TaskSpec:
+    if "phantom" in options and base.phantom is None:
+        raise ConfigError("task.phantom", f"{name} is read from files: it has no phantom")
+    return checked("task", TaskSpec, merged(base.model_dump(mode="json"), options, _WHOLE))
 
 
 def _component(

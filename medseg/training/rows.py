@@ -22,7 +22,7 @@ RUNNING = "running"
 """Status in trial.json of a trial that is at work, or was killed."""
 
 # Arrow types by column; of columns that are not listed Arrow finds the type.
-_TEXT = ("part", "case", "patient", "subgroup", "label", "metric", "definition", "status", "unit")
+_TEXT = ("part", "case", "patient", "subgroup", "phase", "label", "metric", "definition", "status", "unit")
 CASES = dict.fromkeys(_TEXT, "string") | {"diagonal": "float64", "value": "float64"}
 _FLOATS = ("train_loss", "learning_rate", "score", "wall_s")
 CURVES = {"epoch": "int32", "step": "int64"} | dict.fromkeys(_FLOATS, "float64")

@@ -1,12 +1,15 @@
 """One training run from its description to case rows."""
 
 import gc
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 
 import torch
 
 from medseg.components import one_line
+from medseg.data import Case
 from medseg.errors import ConfigError
+from medseg.metrics import METRICS
+from medseg.tasks import TaskSpec
 from medseg.training.attempt import Attempt
 from medseg.training.config import TrialSpec
 from medseg.training.outcome import (
@@ -54,6 +57,7 @@ def run_trial(
         MedsegError: If the data, the model or a setting do not fit.
     """
     check_sizes(spec)
+    check_depth(spec.task, data.dataset.cases)
     most_at_once: int | None = None
     happened: list[str] = []
     spent_s = 0.0
@@ -108,4 +112,19 @@ def check_sizes(spec: TrialSpec) -> None:
         raise ConfigError(
             "train.patch_size",
             f"must be at most the task's image_size {image[0]} x {image[1]}, got {patch[0]} x {patch[1]}",
+        )
+
+
+def check_depth(task: TaskSpec, cases: Iterable[Case]) -> None:
+    """Refuses metrics of volumes where an image is a picture.
+
+    Raises:
+        ConfigError: If so.
+    """
+    volumes = [name for name in task.metrics if METRICS.load(name).quantity == "volume"]
+    flat = next((case for case in cases if len(case.shape) == 2), None)
+    if volumes and flat is not None:
+        shape = " x ".join(map(str, flat.shape))
+        raise ConfigError(
+            "task.metrics", f"{volumes[0]} is a volume and needs 3D images, but {flat.id} has {shape} pixels"
         )

@@ -30,7 +30,7 @@ class Squared(nn.Module):
         return ((torch.sigmoid(logits[:, -1]) - (target > 0).float()) ** 2).mean()
 
 VOLUME = MetricSpec(
-    name="volume_error", title="Volume error", definition="acme-volume-error/1", higher_is_better=False, worst="zero",
+    name="volume_error", title="Volume error", definition="acme-volume-error/1", higher_is_better=False, worst=0.0,
     of_label=lambda pair: float(abs(int(pair.reference.sum()) - int(pair.prediction.sum()))),
     empty=EmptyValues(both=0.0, reference=float("nan"), prediction=float("nan")),
 )

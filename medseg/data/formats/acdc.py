@@ -15,7 +15,7 @@ LAYOUT = "training/patientNNN/Info.cfg, here or in database/ or acdc/database/"
 LABEL_VALUES = frozenset({0, 1, 2, 3})
 
 _PARTS: dict[str, Literal["train", "test"]] = {"training": "train", "testing": "test"}
-_PHASES: tuple[Literal["ED", "ES"], ...] = ("ED", "ES")
+PHASES: tuple[Literal["ED", "ES"], ...] = ("ED", "ES")
 
 
 def locate(path: Path) -> Path | None:
@@ -40,7 +40,7 @@ def read(root: Path, task: TaskSpec) -> Found:
                 left_out.append(where)
                 continue
             try:
-                facts = _info(info)
+                facts = read_info(info)
             except (OSError, UnicodeDecodeError, ValueError) as error:
                 problems.append(f"{where}/Info.cfg: {_reason(error)}")
                 continue
@@ -51,11 +51,28 @@ def read(root: Path, task: TaskSpec) -> Found:
     return Found(tuple(cases), tuple(extra), tuple(problems), LABEL_VALUES, notes=left_out_note(left_out))
 
 
+def read_info(path: Path) -> dict[str, str]:
+    """Reads an ``Info.cfg``: lines of ``key: value``, among them ED, ES (numbers of frames) and Group.
+
+    Raises:
+        OSError: If it cannot be opened.
+        ValueError: If a line is something else, or the file is no UTF-8.
+    """
+    facts: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        key, colon, value = line.partition(":")
+        if line.strip() and not colon:
+            raise ValueError(f"line {number} must read 'key: value', is '{line.strip()}'")
+        if colon:
+            facts[key.strip()] = value.strip()
+    return facts
+
+
 def _patient(
     folder: Path, part: Literal["train", "test"], facts: dict[str, str]
 ) -> tuple[list[Case], list[str]]:
     cases, problems = [], []
-    for phase in _PHASES:
+    for phase in PHASES:
         try:
             frame = int(facts[phase])
         except (KeyError, ValueError):
@@ -79,17 +96,6 @@ def _existing(stem: Path) -> Path | None:
         if path.exists():
             return path
     return None
-
-
-def _info(path: Path) -> dict[str, str]:
-    facts: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        key, colon, value = line.partition(":")
-        if line.strip() and not colon:
-            raise ValueError(f"line {number} must read 'key: value', is '{line.strip()}'")
-        if colon:
-            facts[key.strip()] = value.strip()
-    return facts
 
 
 def _reason(error: Exception) -> str:

@@ -2,15 +2,17 @@
 
 import unicodedata
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medseg.data.raster.header import Header, Values
-from medseg.data.raster.nifti import read_nifti, read_nifti_header
-from medseg.data.raster.nrrd_file import detached, read_nrrd, read_nrrd_header
-from medseg.data.raster.picture import read_picture, read_picture_header
+from medseg.data.raster.nifti import read_nifti, read_nifti_header, read_nifti_stored
+from medseg.data.raster.nrrd_file import detached, read_nrrd, read_nrrd_header, read_nrrd_stored
+from medseg.data.raster.picture import read_picture, read_picture_header, read_picture_stored
 from medseg.errors import DataError
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "extension",
     "read_header",
     "read_pixels",
+    "read_stored",
     "stem",
 ]
 
@@ -51,7 +54,12 @@ def read_header(path: Path) -> Header:
         DataError: If the file is not what its name says; one line without the path.
         OSError: If the file cannot be opened.
     """
-    header: Header = _guarded(path, *_family(path)[:2])
+    family = _family(path)
+    header: Header = _guarded(path, family.kind, family.header)
+    return _with_pixels(header)
+
+
+def _with_pixels(header: Header) -> Header:
     if not header.shape or min(header.shape) < 1:
         raise DataError(f"must have pixels, has shape {header.shape}")
     return header
@@ -71,18 +79,51 @@ def read_pixels(path: Path, indices: bool = False) -> Values:
         DataError: If the file is not what its name says; one line without the path.
         OSError: If the file cannot be opened.
     """
-    kind, _, read = _family(path)
-    return np.ascontiguousarray(_guarded(path, kind, lambda p: read(p, indices)))
+    family = _family(path)
+    return np.ascontiguousarray(_guarded(path, family.kind, lambda p: family.pixels(p, indices)))
 
 
-def _family(path: Path) -> tuple[str, Callable[[Path], Header], Callable[[Path, bool], Values]]:
+def read_stored(path: Path, indices: bool = False) -> tuple[Header, NDArray[Any]]:
+    """Reads grid and values at once, the values in the file's own type: what label maps need.
+
+    Args:
+        path: The file.
+        indices: As in `read_pixels`.
+
+    Returns:
+        The header, and values (C, Z, H, W) or (C, H, W), of any layout in memory.
+
+    Raises:
+        DataError: If the file is not what its name says; one line without the path.
+        OSError: If the file cannot be opened.
+    """
+    family = _family(path)
+    header, values = _guarded(path, family.kind, lambda p: family.stored(p, indices))
+    return _with_pixels(header), values
+
+
+@dataclass(frozen=True)
+class _Family:
+    """The readers of one kind of file."""
+
+    kind: str
+    header: Callable[[Path], Header]
+    pixels: Callable[[Path, bool], Values]
+    stored: Callable[[Path, bool], tuple[Header, NDArray[Any]]]
+
+
+_NIFTI = _Family(
+    "NIfTI file", read_nifti_header, lambda p, _: read_nifti(p), lambda p, _: read_nifti_stored(p)
+)
+_NRRD = _Family("NRRD file", read_nrrd_header, lambda p, _: read_nrrd(p), lambda p, _: read_nrrd_stored(p))
+_PICTURE = _Family("picture", read_picture_header, read_picture, read_picture_stored)
+
+
+def _family(path: Path) -> _Family:
     known = extension(path)
-    if known in NIFTI:
-        return "NIfTI file", read_nifti_header, lambda p, _: read_nifti(p)
-    if known in NRRD:
-        return "NRRD file", read_nrrd_header, lambda p, _: read_nrrd(p)
-    if known in PICTURES:
-        return "picture", read_picture_header, read_picture
+    for extensions, family in ((NIFTI, _NIFTI), (NRRD, _NRRD), (PICTURES, _PICTURE)):
+        if known in extensions:
+            return family
     raise DataError(f"has an unknown extension; known are {', '.join(EXTENSIONS)}")
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def lengths(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(round(abs(float(v)), 6) if math.isfinite(v) else 0.0 for v in values)
 
 
-def first_axis_last(values: Values, channels: bool) -> Values:
+def first_axis_last(values: NDArray[Any], channels: bool) -> NDArray[Any]:
     """Turns (X, Y[, Z][, C]) into (C, [Z, ]Y, X).
 
     Args:

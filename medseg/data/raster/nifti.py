@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medseg.data.raster.header import Header, Values, first_axis_last, lengths, orientation_of
 from medseg.errors import DataError
@@ -24,7 +25,30 @@ def read_nifti_header(path: Path) -> Header:
         DataError: If the volume is not of two to four axes or holds no plain numbers.
         Exception: Whatever nibabel raises for broken bytes.
     """
+    return _described(*_open(path))
+
+
+def read_nifti(path: Path) -> Values:
+    """Reads the values, scaled as the header says, as float32 (C, Z, H, W) or (C, H, W)."""
+    from nibabel.arrayproxy import ArrayProxy
+
+    header, _ = _open(path)
+    with np.errstate(over="ignore"):  # of float64; what becomes infinite is refused as such
+        values = np.asarray(ArrayProxy(path, header), dtype=np.float32)
+    return first_axis_last(values, channels=values.ndim == 4)
+
+
+def read_nifti_stored(path: Path) -> tuple[Header, NDArray[Any]]:
+    """Reads grid and values; the values in the file's own type, or float64 where the header scales them."""
+    from nibabel.arrayproxy import ArrayProxy
+
     header, stated = _open(path)
+    described = _described(header, stated)
+    values = np.asarray(ArrayProxy(path, header))
+    return described, first_axis_last(values, channels=values.ndim == 4)
+
+
+def _described(header: Any, stated: list[float]) -> Header:
     shape = tuple(int(n) for n in header.get_data_shape())
     if not 2 <= len(shape) <= 4:
         raise DataError(f"must have two to four axes, has shape {shape}")
@@ -37,16 +61,6 @@ def read_nifti_header(path: Path) -> Header:
     except ValueError:  # a quaternion that is none
         orientation = ""
     return Header(grid[::-1], spacing[::-1], channels, orientation)
-
-
-def read_nifti(path: Path) -> Values:
-    """Reads the values, scaled as the header says, as float32 (C, Z, H, W) or (C, H, W)."""
-    from nibabel.arrayproxy import ArrayProxy
-
-    header, _ = _open(path)
-    with np.errstate(over="ignore"):  # of float64; what becomes infinite is refused as such
-        values = np.asarray(ArrayProxy(path, header), dtype=np.float32)
-    return first_axis_last(values, channels=values.ndim == 4)
 
 
 def _open(path: Path) -> tuple[Any, list[float]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medseg.data.raster.header import Header, Values, first_axis_last, lengths, orientation_of
 from medseg.errors import DataError
@@ -29,7 +30,33 @@ def read_nrrd_header(path: Path) -> Header:
     """
     import nrrd
 
-    header = nrrd.read_header(str(path))
+    return _described(nrrd.read_header(str(path)))
+
+
+def read_nrrd(path: Path) -> Values:
+    """Reads the values as float32 (C, Z, H, W) or (C, H, W)."""
+    _, values = _read(path)
+    with np.errstate(over="ignore"):  # of float64; what becomes infinite is refused as such
+        return values.astype(np.float32)
+
+
+def read_nrrd_stored(path: Path) -> tuple[Header, NDArray[Any]]:
+    """Reads grid and values, in the file's own type."""
+    header, values = _read(path)
+    return _described(header), values
+
+
+def _read(path: Path) -> tuple[Any, NDArray[Any]]:
+    import nrrd
+
+    values, header = nrrd.read(str(path))
+    channel = _channel_axis(header)
+    if channel is not None:
+        values = np.moveaxis(values, channel, -1)
+    return header, first_axis_last(values, channels=channel is not None)
+
+
+def _described(header: Any) -> Header:
     sizes = [int(n) for n in header["sizes"]]
     channel = _channel_axis(header)
     grid = [axis for axis in range(len(sizes)) if axis != channel]
@@ -38,19 +65,6 @@ def read_nrrd_header(path: Path) -> Header:
     shape = tuple(sizes[axis] for axis in reversed(grid))
     channels = 1 if channel is None else sizes[channel]
     return Header(shape, _spacing(header, grid)[::-1], channels, _orientation(header, grid))
-
-
-def read_nrrd(path: Path) -> Values:
-    """Reads the values as float32 (C, Z, H, W) or (C, H, W)."""
-    import nrrd
-
-    values, header = nrrd.read(str(path))
-    channel = _channel_axis(header)
-    if channel is not None:
-        values = np.moveaxis(values, channel, -1)
-    with np.errstate(over="ignore"):  # of float64; what becomes infinite is refused as such
-        numbers = values.astype(np.float32)
-    return first_axis_last(numbers, channels=channel is not None)
 
 
 def detached(path: Path) -> tuple[Path, ...]:

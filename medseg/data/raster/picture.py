@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medseg.data.raster.header import Header, Values
 from medseg.errors import DataError
@@ -33,7 +34,12 @@ def read_picture_header(path: Path) -> Header:
 
 
 def read_picture(path: Path, indices: bool) -> Values:
-    """Reads the values as float32 (C, H, W), or (C, Z, H, W) for a TIFF of several pages.
+    """Reads the values as float32 (C, H, W), or (C, Z, H, W) for a TIFF of several pages."""
+    return _stored(path, indices).astype(np.float32)
+
+
+def read_picture_stored(path: Path, indices: bool) -> tuple[Header, NDArray[Any]]:
+    """Reads grid and values, in the picture's own type.
 
     Args:
         path: The file.
@@ -43,6 +49,11 @@ def read_picture(path: Path, indices: bool) -> Values:
         DataError: If the content is no known picture, or its pages differ in size or colours.
         Exception: Whatever Pillow raises for broken bytes.
     """
+    values = _stored(path, indices)
+    return Header(values.shape[1:], (1.0,) * (values.ndim - 1), len(values)), values
+
+
+def _stored(path: Path, indices: bool) -> NDArray[Any]:
     from PIL import ImageOps, ImageSequence
 
     with _open(path) as picture:
@@ -72,8 +83,8 @@ def _open(path: Path) -> Any:
         raise DataError("is not a readable picture (unknown or unsupported content)") from error
 
 
-def _plane(picture: Any, indices: bool) -> Values:
-    """One page as float32 (C, H, W); transparency is dropped."""
+def _plane(picture: Any, indices: bool) -> NDArray[Any]:
+    """One page (C, H, W); transparency is dropped."""
     mode = picture.mode
     if mode in ("P", "PA") and indices:
         values = np.asarray(picture.convert("P") if mode == "PA" else picture)
@@ -86,5 +97,4 @@ def _plane(picture: Any, indices: bool) -> Values:
         values = np.asarray(picture)
     else:
         values = np.asarray(picture.convert("RGB"))
-    numbers = values.astype(np.float32)
-    return numbers[None] if numbers.ndim == 2 else numbers.transpose(2, 0, 1)
+    return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.errors import ResultsError
+from bench.errors import BenchError, ResultsError
 from bench.leaderboard.board import build
 from bench.leaderboard.table import EntryRow, TaskBoard
 
@@ -108,7 +108,7 @@ def test_a_failed_seed_counts_as_worst_and_is_marked(world: Any) -> None:
     row = rows_of(board)["resunet + dice"]
     assert row.metrics["dice"].mean == pytest.approx(0.73 / 2)
     assert row.metrics["hd95"].mean == pytest.approx((20 * 0.27 + 100) / 2)
-    assert row.n_failed == 8
+    assert (row.n_failed, row.n_valid) == (8, 8)
     assert row.notes == ("incomplete: 1 of 2 final trials counted as worst (1 diverged)",)
     assert not rows_of(board)["unet + dice"].notes
 
@@ -146,8 +146,7 @@ def test_misses_are_counted_and_penalised(world: Any) -> None:
     world.final("unet", noise=0, missed=[0, 1])
     world.final("resunet", noise=0)
     row = rows_of(board_of(world))["unet + dice"]
-    assert row.n_missed == 2
-    assert row.n_failed == 0
+    assert (row.n_valid, row.n_empty_reference, row.n_missed, row.n_failed) == (6, 0, 2, 0)
     assert row.metrics["dice"].mean == pytest.approx((0.73 * 8 - 0.80 - 0.78) / 8)
 
 
@@ -228,14 +227,6 @@ def test_tasks_have_tables_of_their_own(world: Any) -> None:
     assert [b.task for b in build(world.store, task="lung", resamples=FAST)] == ["lung"]
 
 
-def test_two_definitions_of_a_metric_are_told(world: Any) -> None:
-    world.final("unet")
-    row = world.trial("resunet")
-    cases = [world.case(row["trial"], p, "dice", 0.5) | {"definition": "dice/v2"} for p in range(8)]
-    world.store.write(row, cases, [])
-    assert "dice was measured by several definitions" in board_of(world).notes
-
-
 def test_errors(world: Any) -> None:
     with pytest.raises(ResultsError, match="no trials yet; `bench run SUITE` makes some"):
         build(world.store)
@@ -244,6 +235,10 @@ def test_errors(world: Any) -> None:
         build(world.store, task="heart")
     with pytest.raises(ResultsError, match=r"lung: no test values of metric 'nsd' \(there are: dice, hd95"):
         build(world.store, metric="nsd")
+    with pytest.raises(
+        BenchError, match=r"pixel_accuracy is only reported.*name another metric \(dice, hd95, iou\)"
+    ):
+        build(world.store, metric="pixel_accuracy")
     with pytest.raises(ResultsError, match="no trials of suite full yet"):
         build(world.store, suite="full")
 

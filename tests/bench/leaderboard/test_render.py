@@ -80,7 +80,19 @@ def test_terminal_says_what_it_leaves_out(answered: Answered) -> None:
     narrow = " ".join(terminal(answered, 80).split())
     assert "Not shown at this width: to best" in narrow
     wide = terminal(answered, 200)
-    for heading in ("to best", "IoU", "HD95 (mm)", "accuracy", "params", "train", "cases", "fail", "miss"):
+    for heading in (
+        "to best",
+        "IoU",
+        "HD95 (mm)",
+        "accuracy",
+        "params",
+        "train",
+        "cases",
+        "valid",
+        "empty",
+        "fail",
+        "miss",
+    ):
         assert all(word in wide for word in heading.split())
 
 
@@ -121,7 +133,12 @@ def test_csv_has_plain_numbers(answered: Answered) -> None:
     assert float(worst["dice_low"]) < float(worst["dice"]) < float(worst["dice_high"])
     assert float(worst["difference"]) == pytest.approx(float(worst["dice"]) - float(rows[0]["dice"]))
     assert (rows[0]["p"], worst["parameters"], worst["cases"]) == ("", "482000", "12")
-    assert rows[2]["n_missed"] == "1"
+    assert [rows[2][name] for name in ("n_valid", "n_empty_reference", "n_missed", "n_failed")] == [
+        "11",
+        "0",
+        "1",
+        "0",
+    ]
 
 
 def test_json_is_strict_and_complete(answered: Answered) -> None:
@@ -132,6 +149,12 @@ def test_json_is_strict_and_complete(answered: Answered) -> None:
     assert board["rows"][0]["metrics"]["dice"]["mean"] == boards[0].rows[0].metrics["dice"].mean
     assert board["pending"] == {"resunet + ce": "no final trials yet"}
     assert found["claims"][0]["answer"] == "supported"
+    assert [board["facts"][0][key] for key in ("quantity", "worst", "agreed", "ranked")] == [
+        "ratio",
+        0.0,
+        1.0,
+        True,
+    ]
 
 
 def test_claims_are_under_the_tables(answered: Answered) -> None:

@@ -13,11 +13,12 @@ from bench.plan.identity import (
     digest,
     setting_id,
     study_id,
+    task_identity,
     tree_fingerprint,
     trial_id,
 )
 from medseg.config import Component
-from medseg.tasks import TASKS, SplitSpec
+from medseg.tasks import TASKS, SplitSpec, TaskSpec
 from medseg.training.config import AugmentConfig, TrainConfig, TrialSpec
 
 SPEC = TrialSpec(
@@ -84,6 +85,44 @@ def test_a_known_digest() -> None:
     assert digest({"b": [1.0, None], "a": "ü"}) == "9d57496cc00f5bc8"
     assert setting_id({"train.learning_rate": 0.001}) == setting_id({"train.learning_rate": 1e-3})
     assert setting_id({}) != setting_id({"train.learning_rate": 0.001})
+
+
+HEART = TaskSpec(
+    name="heart",
+    dataset="d",
+    format="acdc",
+    labels={"RV": 1, "LV": 3},
+    image_size=(64, 96),
+    spacing_mm=(1.5, 1.5),
+    metrics=("dice", "hd95"),
+)
+
+
+def test_ids_of_tasks_are_those_of_before_tolerances_and_policies() -> None:
+    """Pinned with the code of before these two fields: results of then are found again."""
+    assert digest(task_identity(HEART)) == "4538ca3b35a611ba"
+    assert study_id(HEART, "d", "s", {}, (), None) == "ed69e944002372ea"
+
+
+def test_a_tolerance_matters_where_a_metric_needs_it() -> None:
+    def ids(*tolerances: Any, metrics: tuple[str, ...]) -> set[str]:
+        tasks = [HEART.model_copy(update={"tolerance_mm": t, "metrics": metrics}) for t in tolerances]
+        return {digest(task_identity(task)) for task in tasks}
+
+    assert ids(None, 2.0, {"RV": 1.0, "LV": 2.0}, metrics=HEART.metrics) == {"4538ca3b35a611ba"}
+    with_nsd = ("dice", "hd95", "nsd")
+    assert len(ids(1.0, 2.0, {"RV": 1.0, "LV": 2.0}, metrics=with_nsd)) == 3
+    # However it is written.
+    assert len(ids(2.0, 2, {"RV": 2.0, "LV": 2.0}, {"LV": 2, "RV": 2}, metrics=with_nsd)) == 1
+
+
+def test_a_policy_matters_unless_it_is_the_default() -> None:
+    found = {
+        policy: digest(task_identity(HEART.model_copy(update={"empty_policy": policy})))
+        for policy in ("nnunet", "one", "brats")
+    }
+    assert found["nnunet"] == "4538ca3b35a611ba"
+    assert len(set(found.values())) == 3
 
 
 def test_a_trial_id_is_sixteen_hexadecimal_digits() -> None:

@@ -78,6 +78,7 @@ def case_row() -> Rows:
             "case": "p1-ed",
             "patient": "p1",
             "subgroup": "NOR",
+            "phase": "ED",
             "label": "lung",
             "metric": "dice",
             "definition": "dice/v1",

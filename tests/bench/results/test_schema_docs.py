@@ -48,7 +48,15 @@ def test_queries_run(
         row = trial_row(trial=f"t{number}", phase="tune", number=number, value=value)
         store.write(row, [], [curve_row(trial=row["trial"])])
     cases = [case_row(trial="f"), case_row(trial="f", case="p2-ed", patient="p2", value=0.5)]
+    # Reference 100 and 40 mL: 60 %. Measured 90 and 45 mL: 50 %.
+    for phase, measured, reference in (("ED", 90.0, 100.0), ("ES", 45.0, 40.0)):
+        for metric, value in (("volume_ml", measured), ("reference_volume_ml", reference)):
+            common = {"trial": "f", "case": f"p1-{phase}", "metric": metric, "definition": f"{metric}/v1"}
+            cases.append(case_row(**common, phase=phase, unit="mL", value=value))
     store.write(trial_row(trial="f"), cases, [])
+    # Only one of two trials was measured anew.
+    both = [case_row(trial="h"), case_row(trial="h", definition="dice/v2", value=0.1)]
+    store.write(trial_row(trial="h", seed=2), both, [])
     store.write(trial_row(trial="g", seed=1, status="oom", detail="no memory"), [], [])
     monkeypatch.chdir(tmp_path)
     scope: dict[str, Any] = {}
@@ -59,6 +67,9 @@ def test_queries_run(
     key = ("phantom-lung", "unet + dice")
     assert list(scope["failures"]["detail"]) == ["no memory"]
     assert scope["per_label"].loc[(*key, "lung"), "mean"] == pytest.approx(0.7)
+    assert scope["joined"].groupby("metric")["definition"].nunique().max() == 1
+    agreement = scope["agreement"].loc[(*key, "lung")]
+    assert (agreement["ef", "mean"], agreement["edv", "mean"]) == (pytest.approx(-10), -10)
     assert list(scope["hardest"].index) == [("phantom-lung", "p2-ed"), ("phantom-lung", "p1-ed")]
     assert scope["gain"][key] == 0.25
     assert scope["hours"][(*key, "tune")] == pytest.approx(22 / 3600)

@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import ResultsError
-from bench.results.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, TRIALS, VERSION_KEY
+from bench.results.schema import CASES, MIGRATIONS, SCHEMA_VERSION, TABLES, TRIALS, VERSION_KEY
 from bench.results.store import Store
 
 Rows = Callable[..., dict[str, Any]]
 TRIAL = "aaaaaaaaaaaaaaaa"
 VERSION_1 = TRIALS.names[: TRIALS.names.index("gmacs")]
+CASES_UP_TO_2 = [name for name in CASES.names if name != "phase"]
 
 
 def files(root: Path) -> list[str]:
@@ -220,7 +221,7 @@ def damage_columns(path: Path) -> None:
     [
         (damage_truncate, "damaged or not Parquet .*delete .* and run the suite again"),
         (damage_alien, "not a results file of medseg-bench; move it out"),
-        (damage_newer, "written with results schema 3, this medseg-bench reads up to 2; install a newer one"),
+        (damage_newer, "written with results schema 4, this medseg-bench reads up to 3; install a newer one"),
         (damage_columns, "not a .* file of medseg-bench: missing column trial"),
     ],
 )
@@ -289,6 +290,8 @@ def test_results_of_version_1_are_read_beside_todays(
         table = pq.read_table(path)
         if path.parent.name == "trials":
             table = table.select(VERSION_1)
+        elif path.parent.name == "cases":
+            table = table.select(CASES_UP_TO_2)
         pq.write_table(table.replace_schema_metadata({VERSION_KEY: "1"}), path)
     store.write(trial_row(trial="b", minutes=1), [case_row(trial="b")], [curve_row(trial="b")])
     old, new = store.trials().to_dict("records")
@@ -299,10 +302,31 @@ def test_results_of_version_1_are_read_beside_todays(
     assert added >= {"gmacs", "compiled", "micro_batch", "notes"}
     assert all(pd.isna(old[name]) for name in added)
     assert store.trials()["compiled"].dtype == pd.BooleanDtype()
-    assert (len(store.cases()), len(store.curves())) == (2, 2)
+    assert store.cases()["phase"].tolist() == ["", "ED"]
+    assert len(store.curves()) == 2
     # The next attempt is written in today's columns.
     store.write(trial_row(), [], [])
     assert store.trials().set_index("trial").loc[TRIAL, ["attempt", "gmacs"]].tolist() == [2, 1.5]
+
+
+def test_results_of_version_2_have_no_phase(
+    tmp_path: Path, trial_row: Rows, case_row: Rows, curve_row: Rows
+) -> None:
+    store = Store(tmp_path)
+    store.write(trial_row(), [case_row(), case_row(label="all")], [curve_row()])
+    for path in tmp_path.rglob("*.parquet"):
+        table = pq.read_table(path)
+        if path.parent.name == "cases":
+            table = table.select(CASES_UP_TO_2)
+        pq.write_table(table.replace_schema_metadata({VERSION_KEY: "2"}), path)
+    expected = case_row(phase="") | {"code": trial_row()["code"], "attempt": 1}
+    assert (len(CASES_UP_TO_2), CASES_UP_TO_2[0], CASES_UP_TO_2[-1]) == (14, "trial", "value")
+    assert store.cases().iloc[0].to_dict() == expected
+    assert store.cases()["phase"].tolist() == ["", ""]
+    assert store.trials().iloc[0].to_dict() == trial_row()
+    # A volume in mL may stand beside them.
+    store.write(trial_row(trial="b", minutes=1), [case_row(trial="b", unit="mL", phase="ES")], [])
+    assert store.cases()[["phase", "unit"]].iloc[-1].tolist() == ["ES", "mL"]
 
 
 @pytest.mark.parametrize(
@@ -330,7 +354,9 @@ def test_wrong_trials_are_refused(
     [
         ({"trial": "other"}, "cases row of trial 'other' among those of 'aaaa"),
         ({"status": "lost"}, "cases row 0: status must be one of 'ok', .*, got 'lost'"),
-        ({"unit": "cm"}, "unit must be one of 'mm', 'px', '', got 'cm'"),
+        ({"unit": "cm"}, "unit must be one of 'mm', 'px', 'mL', '', got 'cm'"),
+        ({"phase": "diastole"}, "phase must be one of 'ED', 'ES', '', got 'diastole'"),
+        ({"phase": None}, "phase must be one of 'ED', 'ES', '', got None"),
         ({"part": "train"}, "part must be one of 'validation', 'test', got 'train'"),
         ({"slice": 3}, "unknown column slice"),
     ],

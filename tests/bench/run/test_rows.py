@@ -64,8 +64,8 @@ def test_a_complete_trial_keeps_its_numbers_cases_and_curves(job, worker, tmp_pa
         "versions": {"torch": "2"}, "started_at": now, "finished_at": now,
     }  # fmt: skip
     case = {
-        "part": "validation", "case": "c", "patient": "p", "subgroup": "", "diagonal": 3.0, "label": "lung",
-        "metric": "dice", "definition": "dice/v1", "value": 0.9, "status": "ok", "unit": "",
+        "part": "validation", "case": "c", "patient": "p", "subgroup": "", "phase": "", "diagonal": 3.0,
+        "label": "lung", "metric": "dice", "definition": "dice/v1", "value": 0.9, "status": "ok", "unit": "",
     }  # fmt: skip
     result = TrialResult("complete", summary=summary | COST, cases=[case], curves=[CURVE])
     store = Store(tmp_path)

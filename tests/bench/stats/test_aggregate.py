@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.stats.aggregate import check_patients, per_patient, status_counts
+from bench.stats.aggregate import (
+    BRATS_DISTANCE,
+    POLICIES,
+    Policy,
+    Worst,
+    check_patients,
+    counted_values,
+    per_patient,
+    status_counts,
+)
+from bench.stats.paired import compare
+from medseg.tasks.spec import EmptyPolicy
 
 
 def cell(
@@ -35,8 +46,10 @@ def cell(
     }
 
 
-def mean_of(*cells: dict[str, object], worst: str = "zero") -> float:
-    return float(per_patient(pd.DataFrame(cells), worst).loc["a", "p1"])  # type: ignore[arg-type]
+def mean_of(
+    *cells: dict[str, object], worst: Worst = 0.0, policy: Policy = "nnunet", agreed: float = math.nan
+) -> float:
+    return float(per_patient(pd.DataFrame(cells), worst, policy, agreed).loc["a", "p1"])
 
 
 def test_averages_go_seed_image_label_patient() -> None:
@@ -52,30 +65,65 @@ def test_averages_go_seed_image_label_patient() -> None:
 
 def test_table_is_entries_by_patients_sorted() -> None:
     cells = [cell(0.5, entry=e, patient=p) for e in ("b", "a") for p in ("p2", "p1")]
-    table = per_patient(pd.DataFrame(cells), "zero")
+    table = per_patient(pd.DataFrame(cells), 0.0)
     assert list(table.index) == ["a", "b"]
     assert list(table.columns) == ["p1", "p2"]
     check_patients(table)
 
 
+# Value, status, worst and `agreed` of a metric; what it counts with nnunet, brats and one; "out": left out.
+POLICY = [
+    (0.8, "ok", 0.0, 1.0, 0.8, 0.8, 0.8),
+    (3.5, "ok", "diagonal", 0.0, 3.5, 3.5, 3.5),
+    (math.nan, "ok", 0.0, 1.0, 0.0, 0.0, 0.0),
+    (0.0, "reference_empty", 0.0, 1.0, 0.0, 0.0, 0.0),
+    (0.0, "prediction_empty", 0.0, 1.0, 0.0, 0.0, 0.0),
+    # Sensitivity has no value without a reference.
+    (math.nan, "reference_empty", 0.0, math.nan, "out", "out", "out"),
+    (math.nan, "both_empty", 0.0, 1.0, "out", 1.0, 1.0),
+    (math.nan, "both_empty", "diagonal", 0.0, "out", 0.0, 0.0),
+    (math.nan, "both_empty", 0.0, math.nan, "out", "out", "out"),
+    # A volume difference where nothing is and nothing was predicted.
+    (0.0, "both_empty", math.nan, math.nan, 0.0, 0.0, 0.0),
+    (math.inf, "reference_empty", "diagonal", 0.0, 100.0, 373.13, 100.0),
+    (math.inf, "prediction_empty", "diagonal", 0.0, 100.0, 373.13, 100.0),
+    (math.nan, "failed", 0.0, 1.0, 0.0, 0.0, 0.0),
+    (math.nan, "missing", 0.0, 1.0, 0.0, 0.0, 0.0),
+    (math.nan, "failed", "diagonal", 0.0, 100.0, 373.13, 100.0),
+    (math.nan, "missing", "diagonal", 0.0, 100.0, 373.13, 100.0),
+    (math.nan, "failed", 1.0, math.nan, 1.0, 1.0, 1.0),
+    (math.nan, "missing", -1.0, math.nan, -1.0, -1.0, -1.0),
+    (math.nan, "failed", math.nan, math.nan, "out", "out", "out"),
+    # A failed case cannot be talked into agreement.
+    (math.nan, "missing", math.nan, 1.0, "out", "out", "out"),
+]
+
+
+@pytest.mark.parametrize("case", POLICY)
+def test_policy(case: tuple[float, str, Worst, float, *tuple[float | str, ...]]) -> None:
+    value, status, worst, agreed, *counted = case
+    cells = pd.DataFrame([cell(value, status)])
+    for policy, expected in zip(("nnunet", "brats", "one"), counted, strict=True):
+        (found,) = counted_values(cells, worst, policy, agreed)
+        assert found == expected or (expected == "out" and math.isnan(found)), policy
+
+
+def test_policies_are_those_of_tasks() -> None:
+    assert EmptyPolicy.__args__ == POLICIES  # type: ignore[attr-defined]
+    # Of the image size of BraTS, at 1 mm.
+    assert pytest.approx(math.dist((0, 0, 0), (240, 240, 155)), abs=0.02) == BRATS_DISTANCE
+
+
 @pytest.mark.parametrize(
-    ("value", "status", "worst", "counted"),
+    ("worst", "policy", "message"),
     [
-        (0.8, "ok", "zero", 0.8),
-        (0.0, "reference_empty", "zero", 0.0),
-        (0.0, "prediction_empty", "zero", 0.0),
-        (math.nan, "failed", "zero", 0.0),
-        (math.nan, "missing", "zero", 0.0),
-        (math.nan, "failed", "diagonal", 100.0),
-        (math.nan, "missing", "diagonal", 100.0),
-        (math.inf, "prediction_empty", "diagonal", 100.0),
-        (math.inf, "reference_empty", "diagonal", 100.0),
-        (math.nan, "ok", "zero", 0.0),
-        (3.5, "ok", "diagonal", 3.5),
+        ("zero", "nnunet", "worst must be a number or 'diagonal', got 'zero'"),
+        (0.0, "monai", "policy must be one of nnunet, brats, one, got 'monai'"),
     ],
 )
-def test_policy(value: float, status: str, worst: str, counted: float) -> None:
-    assert mean_of(cell(value, status), worst=worst) == counted
+def test_unknown_words_are_refused(worst: str, policy: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        counted_values(pd.DataFrame([cell(0.5)]), worst, policy)  # type: ignore[arg-type]
 
 
 def test_label_absent_from_both_masks_is_left_out() -> None:
@@ -84,11 +132,58 @@ def test_label_absent_from_both_masks_is_left_out() -> None:
     assert math.isnan(mean_of(cells[0]))
 
 
-def test_five_missed_cases_of_ten_do_not_vanish() -> None:
-    # MONAI's defaults would leave this HD95 at 2.0.
+@pytest.mark.parametrize("policy", POLICIES)
+def test_five_missed_cases_of_ten_do_not_vanish(policy: Policy) -> None:
     cells = [cell(2.0, case=f"c{i}") for i in range(5)]
     cells += [cell(math.inf, "prediction_empty", case=f"c{i}") for i in range(5, 10)]
-    assert mean_of(*cells, worst="diagonal") == pytest.approx((5 * 2 + 5 * 100) / 10)
+    # MONAI's reduction leaves out what is not finite: 2.0.
+    assert pd.DataFrame(cells)["value"].replace(math.inf, math.nan).mean() == 2.0
+    penalty = BRATS_DISTANCE if policy == "brats" else 100.0
+    found = mean_of(*cells, worst="diagonal", policy=policy, agreed=0.0)
+    assert found == pytest.approx((5 * 2 + 5 * penalty) / 10)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_five_hallucinations_on_empty_references_do_not_vanish(policy: Policy) -> None:
+    cells = [cell(1.0, case=f"c{i}") for i in range(5)]
+    cells += [cell(0.0, "reference_empty", case=f"c{i}") for i in range(5, 10)]
+    # MONAI ignores empty references by default: its mean Dice stays at 1.0.
+    assert mean_of(*cells, policy=policy, agreed=1.0) == 0.5
+    counts = status_counts(pd.DataFrame(cells)).loc["a"]
+    assert (counts["n_valid"], counts["n_empty_reference"]) == (5, 5)
+
+
+def test_an_empty_prediction_is_not_praised_unless_asked_for() -> None:
+    cells = [cell(0.0, "prediction_empty", case="there")]
+    cells += [cell(math.nan, "both_empty", case=f"c{i}") for i in range(9)]
+    found = {policy: mean_of(*cells, policy=policy, agreed=1.0) for policy in POLICIES}
+    assert found == {"nnunet": 0.0, "brats": 0.9, "one": 0.9}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_penalty_is_in_before_any_test(policy: Policy) -> None:
+    """Two entries that both miss a case differ by inf - inf = NaN there, and the patient would vanish."""
+    cells = [
+        cell(
+            math.inf if missed else 5.0 + shift,
+            "prediction_empty" if missed else "ok",
+            entry=e,
+            patient=f"p{i}",
+        )
+        for e, shift in (("a", 0.0), ("b", 1.0))
+        for i in range(6)
+        for missed in [i == 0]
+    ]
+    values = per_patient(pd.DataFrame(cells), "diagonal", policy)
+    assert np.isfinite(values.to_numpy()).all()
+    test = compare(values, "a", "b")
+    assert (test.n, test.mean) == (6, pytest.approx(-5 / 6))
+
+
+def test_a_failure_without_a_worst_value_is_left_out_but_counted() -> None:
+    cells = [cell(12.0, case="c0"), cell(math.nan, "failed", case="c1"), cell(math.nan, "missing", case="c2")]
+    assert mean_of(*cells, worst=math.nan) == 12.0
+    assert status_counts(pd.DataFrame(cells)).loc["a", "n_failed"] == 2
 
 
 def test_penalty_is_each_image_s_own_diagonal() -> None:
@@ -119,7 +214,7 @@ def test_a_case_of_two_patients_is_refused() -> None:
 
 def test_missing_columns_are_named() -> None:
     with pytest.raises(ValueError, match="missing: diagonal"):
-        per_patient(pd.DataFrame([cell(0.1)]).drop(columns="diagonal"), "zero")
+        per_patient(pd.DataFrame([cell(0.1)]).drop(columns="diagonal"), 0.0)
 
 
 def test_slices_cannot_pass_for_patients() -> None:

@@ -7,7 +7,7 @@ import pytest
 from bench.errors import SuiteError
 from bench.suite import parse_suite
 from bench.suite.check_train import NEEDS_GPU
-from bench.suite.resolve import train_config
+from bench.suite.resolve import known_tasks, train_config
 
 HEAD = "suite: s\ntasks: [phantom-lung]\nmodels: [unet]\nlosses: [dice]\n"
 PATH = Path("s.yaml")
@@ -172,6 +172,25 @@ REFUSED = [
         made(tasks="@{name: phantom-lung, metrics: [iou]}"),
         "selection_metric must be one of the task's metrics",
     ),
+    # Metrics that a task cannot give, or cannot be chosen by.
+    (
+        task("metrics: [dice, @volume_ml]"),
+        "volume_ml is a volume in mL and needs unit mm, but phantom-lung has",
+    ),
+    (
+        made(tasks="{name: phantom-lung, metrics: [dice, nsd], tolerance_mm: @null}"),
+        "nsd needs tolerance_mm, the distance in px that counts as no error; phantom-lung declares none",
+    ),
+    (
+        task("selection_metric: @pixel_accuracy"),
+        "pixel_accuracy is only reported, never ranked or chosen by: name another metric",
+    ),
+    (task("metrics: [dice, nsd], tolerance_mm: @-1"), "tasks[0].tolerance_mm must be "),
+    (
+        made(tasks="{name: acdc-multiclass, tolerance_mm: @{LV: 1, RV: 2}}"),
+        "tasks[0]: tolerance_mm must be one number, or name each of the labels RV, MYO, LV, got LV, RV",
+    ),
+    (task("empty_policy: @monai"), "tasks[0].empty_policy must be 'nnunet', 'brats' or 'one', got 'monai'"),
     (made(tasks="{name: acdc-lv, @phantom: {patients: 8}}"), "acdc-lv is read from files: it has no phantom"),
     (made("data: {@acdcc: /x}"), "unknown data set 'acdcc', did you mean 'acdc'?"),
     # Duplicates.
@@ -193,7 +212,11 @@ REFUSED = [
     ),
     # Claims.
     (claimed(f"{DICE_BCE}, metric: @dcie"), "unknown metric 'dcie', did you mean 'dice'?"),
-    (claimed(f"{DICE_BCE}, metric: @assd"), "phantom-lung does not measure assd; it measures dice, iou"),
+    (claimed(f"{DICE_BCE}, metric: @masd"), "phantom-lung does not measure masd; it measures dice, iou"),
+    (
+        claimed(f"{DICE_BCE}, metric: @pixel_accuracy"),
+        "pixel_accuracy is only reported, never claimed by: name another metric",
+    ),
     (claimed(DICE_BCE.replace("phantom-lung", "@acdc-lv")), "the suite has no task 'acdc-lv'"),
     (claimed(DICE_BCE.replace("bce", "@[bce, focl]")), "the suite has no loss 'focl', did you mean 'focal'?"),
     (
@@ -345,6 +368,16 @@ def test_not_a_mapping() -> None:
 def test_module_paths_are_left_to_the_probe() -> None:
     suite = parse_suite(HEAD.replace("[unet]", "['my_nets.small:SmallNet']"), PATH).suite
     assert suite.models[0].title == "my_nets.small:SmallNet"
+
+
+def test_a_suite_sets_tolerances_and_what_empty_masks_count() -> None:
+    one, each = (
+        f"{{name: acdc-multiclass, metrics: [dice, nsd, volume_ml], tolerance_mm: {tolerance}, empty_policy: one}}"
+        for tolerance in ("2", "{LV: 1, RV: 1.5, MYO: 1}")
+    )
+    for text, expected in ((one, {"RV": 2, "MYO": 2, "LV": 2}), (each, {"RV": 1.5, "MYO": 1, "LV": 1})):
+        (task,) = known_tasks(parse_suite(made(tasks=text), PATH).suite).values()
+        assert (task.tolerances(), task.empty_policy) == (expected, "one")
 
 
 def test_data_roots_start_at_the_suite(tmp_path: Path) -> None:

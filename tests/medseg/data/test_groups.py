@@ -131,6 +131,12 @@ def test_names_that_are_not_there_are_counted(tmp_path):
     assert notes == ["groups.csv also names 1 images that are not there"]
 
 
+def test_phases_of_the_heart_are_read_and_other_words_passed_over(tmp_path):
+    (tmp_path / "groups.csv").write_text("image,patient,phase\na,X,ED\nb,X,es\nc,Y,arterial\nd,Y,\n")
+    found, _, _ = assign(TASK, Found(cases("a", "b", "c", "d")), read_groups(TASK, tmp_path))
+    assert [case.phase for case in found] == ["ED", "ES", "", ""]
+
+
 def test_blank_images_of_one_file_are_grouped():
     twins = [Case(name, name, "", "", (Path("i"),), Path("l"), digest="same") for name in ("a", "b")]
     found, _ = guess(twins, {}, ())

@@ -10,7 +10,15 @@ import pytest
 
 from medseg.errors import UnknownNameError
 from medseg.metrics import METRICS, MetricSpec, diagonal_mm, evaluate_case, unmeasured_case
+from medseg.metrics.calibration import CaseCalibration
 from medseg.metrics.spec import EmptyValues
+
+PLAIN = tuple(
+    name
+    for name in METRICS.names()
+    if not METRICS.load(name).needs_probabilities and METRICS.load(name).quantity != "volume"
+)
+"""What label maps of any dimension suffice for."""
 
 FULL, EMPTY = np.ones((4, 4), int), np.zeros((4, 4), int)
 DISTANCES = ("hd", "hd95", "assd", "masd")
@@ -26,9 +34,15 @@ DISTANCES = ("hd", "hd95", "assd", "masd")
     ],
 )
 def test_empty_masks(reference, prediction, status, overlap, distance, sensitivity, precision):
-    rows = evaluate_case(reference, prediction, (1, 1), ["a"], METRICS.names())
+    rows = evaluate_case(reference, prediction, (1, 1), ["a"], PLAIN, tolerance_mm=1)
     values = {row.metric: row.value for row in rows}
-    expected = {"dice": overlap, "iou": overlap, "sensitivity": sensitivity, "precision": precision}
+    expected = {
+        "dice": overlap,
+        "iou": overlap,
+        "nsd": overlap,
+        "sensitivity": sensitivity,
+        "precision": precision,
+    }
     expected |= dict.fromkeys(DISTANCES, distance)
     for metric, value in expected.items():
         assert values[metric] == pytest.approx(value, nan_ok=True), metric
@@ -82,9 +96,8 @@ def test_inputs_are_not_changed_and_may_be_read_only_views():
     reference, prediction = rng.integers(0, 3, (2, 6, 7, 8))
     for array in (reference, prediction):
         array.flags.writeable = False
-    names = METRICS.names()
-    plain = evaluate_case(reference, prediction, (3, 1, 1), ["a", "b"], names)
-    turned = evaluate_case(reference.T, prediction.T, (1, 1, 3), ["a", "b"], names)
+    plain = evaluate_case(reference, prediction, (3, 1, 1), ["a", "b"], PLAIN, tolerance_mm=1.5)
+    turned = evaluate_case(reference.T, prediction.T, (1, 1, 3), ["a", "b"], PLAIN, tolerance_mm=1.5)
     for one, other in zip(plain, turned, strict=True):
         assert one.value == pytest.approx(other.value)
 
@@ -139,25 +152,90 @@ def test_registered_metrics_are_described(name):
     assert spec.name == name
     assert spec.definition.split("/")[0] == name
     assert spec.definition.endswith("/v1")
-    assert spec.distance == (name in DISTANCES)
-    assert spec.higher_is_better != spec.distance
-    assert spec.per_label == (name != "pixel_accuracy")
-    assert spec.worst_value(12.5) == (12.5 if spec.distance else 0.0)
+    assert spec.needs_tolerance == (name == "nsd")
+    assert spec.per_label == (name not in ("pixel_accuracy", "nll", "nll_foreground"))
+    assert spec.quantity == ("length" if name in DISTANCES else "volume" if name.endswith("_ml") else "ratio")
+    if spec.quantity == "length":
+        assert not spec.higher_is_better
+        assert spec.worst_value(12.5) == 12.5
+        assert spec.empty == EmptyValues(both=nan, reference=inf, prediction=inf, agreed=0.0)
+    elif spec.ranked and spec.higher_is_better:
+        assert spec.worst_value(12.5) == 0.0
 
 
-def test_a_spec_is_either_of_labels_or_of_cases():
-    common = {"name": "x", "title": "X", "definition": "x/v1", "higher_is_better": True, "worst": "zero"}
-    empty = EmptyValues(both=0, reference=0, prediction=0)
-    with pytest.raises(ValueError, match="metric x needs either of_label or of_case"):
-        MetricSpec(**common)
-    with pytest.raises(ValueError, match="metric x: empty belongs to of_label"):
-        MetricSpec(**common, of_case=lambda maps: 0.0, empty=empty)
+def test_units_and_definitions_are_of_the_task():
+    assert [METRICS.load(name).unit("px") for name in ("dice", "hd95", "volume_ml")] == ["", "px", "mL"]
+    maps = np.zeros((2, 4, 4), int)
+    maps[:, 1:3, 1:3] = 1
+    rows = evaluate_case(maps, maps, (1, 1, 1), ["a"], ["nsd", "hd"], tolerance_mm={"a": 2.5})
+    assert [row.definition for row in rows] == ["nsd/marching-cubes/tau=2.5/v1", "hd/erode1/max/v1"]
+    (row,) = unmeasured_case(["a"], ["nsd"], "failed", tolerance_mm=2)
+    assert row.definition == "nsd/marching-cubes/tau=2/v1"
+
+
+@pytest.mark.parametrize(
+    ("metrics", "tolerance", "message"),
+    [
+        (["nsd"], None, "nsd needs tolerance_mm, the distance that counts as no error, of a, b"),
+        (["dice", "nsd"], {"a": 1.0}, "nsd needs tolerance_mm, .* of b$"),
+        (["nsd"], -1.0, r"tolerance_mm of a must be a number from 0, got -1\.0"),
+        (["nsd"], nan, "tolerance_mm of a must be a number from 0, got nan"),
+        (
+            ["nsd"],
+            {"a": 1, "b": 1, "c": 1},
+            "tolerance_mm is given for 'c', which is none of the labels a, b",
+        ),
+        (["volume_ml"], None, "volume_ml needs 3D label maps, got 2D"),
+        (["ece"], None, "ece needs calibration"),
+    ],
+)
+def test_what_a_metric_needs_is_named(metrics, tolerance, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate_case(FULL, FULL, (1, 1), ["a", "b"], metrics, tolerance_mm=tolerance)
+
+
+def test_probabilities_must_be_of_the_same_case():
+    one = CaseCalibration.of(np.full((1, 4, 4), 0.5, np.float32), FULL, FULL)
+    with pytest.raises(ValueError, match=r"of the 2 labels and 16 voxels .* is of 1 labels and 16 voxels"):
+        evaluate_case(FULL, FULL, (1, 1), ["a", "b"], ["nll"], calibration=one)
+    with pytest.raises(ValueError, match=r"of the 1 labels and 8 voxels .* is of 1 labels and 16 voxels"):
+        evaluate_case(FULL[:2], FULL[:2], (1, 1), ["a"], ["nll"], calibration=one)
+
+
+def test_a_region_without_voxels_is_not_a_failure():
+    nothing = CaseCalibration.of(np.zeros((1, 4, 4), np.float32), EMPTY, EMPTY)
+    rows = evaluate_case(EMPTY, EMPTY, (1, 1), ["a"], ["nll", "nll_foreground"], calibration=nothing)
+    assert [(row.status, math.isnan(row.value)) for row in rows] == [("ok", False), ("both_empty", True)]
+
+
+COMMON = {"name": "x", "title": "X", "definition": "x/v1", "higher_is_better": True, "worst": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "metric x needs one of of_label, of_case and of_calibration"),
+        ({"of_case": len, "of_label": len}, "metric x needs one of"),
+        (
+            {"of_case": len, "empty": EmptyValues(both=0, reference=0, prediction=0)},
+            "empty belongs to of_label",
+        ),
+        ({"of_case": len, "of_whole_case": True}, "of_whole_case belongs to of_calibration"),
+        ({"of_case": len, "worst": nan}, "ranked needs a worst value, else failures would go unpunished"),
+        ({"of_case": len, "worst": "zero"}, "worst must be a number or 'diagonal', got 'zero'"),
+    ],
+)
+def test_a_spec_that_makes_no_sense_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        MetricSpec(**COMMON | fields)
 
 
 def test_metrics_need_no_torch():
     code = (
         "import sys, numpy as np; from medseg.metrics import METRICS, evaluate_case; "
-        "m = np.eye(3, dtype=int); evaluate_case(m, m, (1, 1), ['a'], METRICS.names()); "
+        "m = np.eye(3, dtype=int)[None]; "
+        "names = [n for n in METRICS.names() if not METRICS.load(n).needs_probabilities]; "
+        "evaluate_case(m, m, (1, 1, 1), ['a'], names, tolerance_mm=1); "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -298,6 +298,18 @@ def test_a_crash_is_shown_and_recorded(monkeypatch, capsys):
             ["--task-option", "metrics=[iou]"],
             "task.selection_metric: must be one of the task's metrics (iou)",
         ),
+        (
+            ["--task-option", "selection_metric=pixel_accuracy"],
+            "task.selection_metric: pixel_accuracy is only reported",
+        ),
+        (
+            ["--task-option", "metrics=[dice, volume_ml]"],
+            "task.metrics.1: volume_ml is a volume in mL and needs unit mm, but phantom-lung has unit px",
+        ),
+        (
+            ["--task-option", "metrics=[dice, nsd]", "--task-option", "tolerance_mm=null"],
+            "task.tolerance_mm: nsd needs tolerance_mm, the distance in px",
+        ),
         (["-t", "patch_size=[64,64]"], "train.patch_size: must be at most the task's image_size 32 x 32"),
         (["--fold", "3"], "fold: must be less than the 3 folds of phantom-lung, got 3"),
         (["--precision", "fp16"], "train.precision: fp16 needs a GPU"),

@@ -1,3 +1,4 @@
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -5,9 +6,11 @@ import pytest
 import torch
 
 from medseg.data import index_dataset, prepare, resolve_root
+from medseg.metrics.calibration import CaseCalibration, ece, nll
 from medseg.tasks import TASKS, PhantomSpec
 from medseg.training import evaluate
-from medseg.training.evaluate import decide, evaluate_cases
+from medseg.training.decide import decide
+from medseg.training.evaluate import evaluate_cases
 
 CPU = torch.device("cpu")
 
@@ -113,5 +116,124 @@ def test_a_case_predicted_as_nan_has_failed(data):
     found = list(evaluate_cases(broken, task, prepared, dataset.cases, "test", ("dice", "hd"), CPU, 3))
     failed = {m.case.id for m in found if any(row["status"] == "failed" for row in m.rows)}
     assert failed == {target.id}
-    row = next(m for m in found if m.case.id == target.id).rows[0]
-    assert np.isnan(row["value"])
+    measured = next(m for m in found if m.case.id == target.id)
+    assert np.isnan(measured.rows[0]["value"])
+    assert measured.prediction is None
+    assert measured.constant
+    assert measured.problem == "probabilities must be numbers, got NaN or infinity"
+
+
+def only_of(data, change):
+    """Evaluates with `change` put upon the probabilities of the second case; returns that case and the others."""
+    task, dataset, prepared = data
+    target = dataset.cases[1]
+    images = torch.from_numpy(np.array(prepared.images[prepared.slices(target.id)])).float()
+
+    def changed(batch):
+        probabilities = predict_of(task)(batch)
+        if any(torch.equal(image, images[0]) for image in batch):
+            probabilities = change(probabilities)
+        return probabilities
+
+    def evaluated(metrics, **more):
+        cases = [dataset.cases[0], target]
+        found = evaluate_cases(changed, task, prepared, cases, "test", metrics, CPU, 1, **more)
+        first, second = found
+        return second, first
+
+    return evaluated
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda p: torch.cat([p, p], 1), r"probabilities must have \d channels, got shape \(1, "),
+        (lambda p: p[..., :-2], r"probabilities of '.*' must have shape \(1, C, 64, 64\), got "),
+        (lambda p: p[0], r"probabilities of '.*' must have shape \(1, C, 64, 64\), got "),
+        (lambda p: p / 0, "must be numbers, got NaN or infinity"),
+        (lambda p: p[:0], "do not fill shape|must have shape"),
+    ],
+)
+def test_probabilities_that_are_none_fail_one_case(data, change, problem):
+    failed, other = only_of(data, change)(("dice", "hd"), calibrate=True)
+    assert {row["status"] for row in failed.rows} == {"failed"}
+    assert (failed.prediction, failed.calibration) == (None, None)
+    assert re.search(problem, failed.problem)
+    assert (other.problem, {row["status"] for row in other.rows} & {"failed"}) == ("", set())
+
+
+def test_what_lies_beyond_0_and_1_can_be_measured_but_not_calibrated(data):
+    evaluated = only_of(data, lambda p: 3 * p - 1)
+    measured, _ = evaluated(("dice",), calibrate=True)
+    assert {row["status"] for row in measured.rows} != {"failed"}
+    assert measured.prediction is not None
+    assert measured.calibration is None
+    assert "must lie in 0..1, got values -" in measured.problem
+    failed, other = evaluated(("dice", "ece"))
+    assert {row["status"] for row in failed.rows} == {"failed"}
+    assert "failed" not in {row["status"] for row in other.rows}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 1000])
+def test_calibration_is_that_of_the_native_grid(data, batch_size):
+    task, dataset, prepared = data
+    predict = predict_of(task)
+    metrics = ("ece", "brier_foreground", "nll")
+    for measured in evaluate_cases(predict, task, prepared, dataset.cases, "test", metrics, CPU, batch_size):
+        case = measured.case
+        images = torch.from_numpy(np.array(prepared.images[prepared.slices(case.id)])).float()
+        native, reference = prepared.to_native(case.id, predict(images).numpy()), prepared.reference(case.id)
+        wanted = CaseCalibration.of(native, reference, decide(native))
+        np.testing.assert_array_equal(measured.calibration.counts, wanted.counts)
+        np.testing.assert_allclose(measured.calibration.probability, wanted.probability, rtol=1e-12)
+        values = {(row["label"], row["metric"]): row["value"] for row in measured.rows}
+        assert values["all", "nll"] == pytest.approx(nll(wanted), rel=1e-12)
+        for index, label in enumerate(task.labels, start=1):
+            assert values[label, "ece"] == pytest.approx(ece(wanted, index), rel=1e-9)
+
+
+def test_calibration_is_measured_where_it_is_asked_for_only(data):
+    task, dataset, prepared = data
+    for metrics, calibrate, wanted in (
+        (("dice",), False, False),
+        (("dice",), True, True),
+        (("nll",), False, True),
+    ):
+        found = evaluate_cases(
+            predict_of(task), task, prepared, dataset.cases[:2], "test", metrics, CPU, calibrate=calibrate
+        )
+        assert [measured.calibration is not None for measured in found] == [wanted, wanted]
+
+
+def test_rows_say_phase_unit_and_tolerance(data):
+    task, dataset, prepared = data
+    metrics = ["dice", "hd", "nsd", "rvd", *(["volume_ml"] if task.unit == "mm" else [])]
+    tolerance = dict.fromkeys(task.labels, 2.0) | {next(iter(task.labels)): 3.5}
+    declared = task.model_copy(update={"tolerance_mm": tolerance})
+    for measured in evaluate_cases(predict_of(task), declared, prepared, dataset.cases, "test", metrics, CPU):
+        units = {row["metric"]: row["unit"] for row in measured.rows}
+        wanted = {"dice": "", "hd": task.unit, "nsd": "", "rvd": "", "volume_ml": "mL"}
+        assert units == {name: wanted[name] for name in metrics}
+        assert {row["phase"] for row in measured.rows} == {measured.case.phase}
+        for row in measured.rows:
+            if row["metric"] == "nsd":
+                assert f"tau={tolerance[row['label']]:g}/" in row["definition"]
+    assert {case.phase for case in dataset.cases} == ({"ED", "ES"} if task.unit == "mm" else {""})
+
+
+def test_a_failed_case_keeps_its_definitions(data):
+    task, dataset, prepared = data
+    declared = task.model_copy(update={"tolerance_mm": 2.0})
+
+    def broken(images):
+        return torch.full((len(images), task.out_channels, *images.shape[2:]), torch.nan)
+
+    (failed,) = evaluate_cases(broken, declared, prepared, dataset.cases[:1], "test", ("nsd", "nll"), CPU)
+    (measured,) = evaluate_cases(
+        predict_of(task), declared, prepared, dataset.cases[:1], "test", ("nsd", "nll"), CPU
+    )
+    same = ("case", "phase", "label", "metric", "definition", "unit", "diagonal")
+    assert [[row[key] for key in same] for row in failed.rows] == [
+        [row[key] for key in same] for row in measured.rows
+    ]
+    assert {row["status"] for row in failed.rows} == {"failed"}

@@ -9,14 +9,18 @@ from types import SimpleNamespace
 
 import nibabel
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
 from medseg.data import index_dataset, prepare, resolve_root
 from medseg.errors import DataError
+from medseg.metrics.calibration import CaseCalibration
 from medseg.tasks import TASKS, PhantomSpec, TaskSpec
+from medseg.training import calibration_file
 from medseg.training.outcome import StorageError
-from medseg.training.predictions import PredictionWriter, file_name, read_prediction
+from medseg.training.predictions import PredictionWriter, file_name, read_calibration, read_prediction
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 TURN = np.array([[0, -1.4, 0.1, -90.5], [1.3, 0, 0, 12.25], [0, 0.2, 7.5, -3], [0, 0, 0, 1]])
@@ -119,6 +123,64 @@ def test_equal_predictions_give_equal_files(phantom, tmp_path):
         if name.endswith(".gz"):
             # Neither flags, as for a file name, nor a time.
             assert content[3:8] == bytes(5)
+
+
+def calibrated(phantom, folder, seed=0):
+    """Keeps all cases with the calibration of probabilities drawn at random; returns those by case."""
+    rng, found = np.random.default_rng(seed), {}
+    with writer(phantom, folder) as kept:
+        for case in phantom.dataset.cases:
+            reference = phantom.prepared.reference(case.id)
+            probabilities = rng.random((phantom.task.out_channels, *case.shape))
+            found[case.id] = CaseCalibration.of(probabilities, reference, reference)
+            kept.write(case, reference, "test", found[case.id])
+        kept.commit()
+    return found
+
+
+def test_calibration_is_kept_beside_predictions(phantom, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibration_file, "_GROUP", 150)
+    found = calibrated(phantom, tmp_path / "kept")
+    for case in phantom.dataset.cases:
+        back = read_calibration(tmp_path / "kept", case)
+        for name in ("counts", "positives", "probability", "squared_error", "log_loss"):
+            np.testing.assert_array_equal(getattr(back, name), getattr(found[case.id], name))
+    assert read_calibration(tmp_path / "kept", replace(phantom.dataset.cases[0], id="another")) is None
+    index = json.loads((tmp_path / "kept" / "index.json").read_text())
+    assert index["cases"].keys() == found.keys()
+    table = pyarrow.parquet.ParquetFile(tmp_path / "kept" / "reliability.parquet")
+    assert table.num_row_groups > 1
+    assert set(table.read().column("label").to_pylist()) == {*phantom.task.labels, "all"}
+
+
+def test_equal_calibrations_give_equal_files(phantom, tmp_path):
+    calibrated(phantom, tmp_path / "a")
+    calibrated(phantom, tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_without_calibration_there_is_no_file_of_it(phantom, tmp_path):
+    folder = keep(phantom, tmp_path / "kept")
+    assert not (folder / "reliability.parquet").exists()
+    assert read_calibration(folder, phantom.dataset.cases[0]) is None
+
+
+@pytest.mark.parametrize("rest", [0, 100])
+def test_damaged_calibration_is_said_so(phantom, tmp_path, rest):
+    calibrated(phantom, tmp_path / "kept")
+    path = tmp_path / "kept" / "reliability.parquet"
+    path.write_bytes(path.read_bytes()[:rest])
+    with pytest.raises(DataError, match=r"reliability.parquet: cannot be read: "):
+        read_calibration(tmp_path / "kept", phantom.dataset.cases[0])
+
+
+def test_columns_of_something_else_are_no_calibration(phantom, tmp_path):
+    folder = keep(phantom, tmp_path / "kept")
+    case = phantom.dataset.cases[0]
+    table = pyarrow.table({"case": [case.id], "label": ["LV"], "bin": [1]})
+    pyarrow.parquet.write_table(table, folder / "reliability.parquet")
+    with pytest.raises(DataError, match="rows are not those of a case's calibration"):
+        read_calibration(folder, case)
 
 
 def volume(values, affine, kind=nibabel.Nifti1Image, qform=False, units="mm"):

@@ -9,10 +9,12 @@ import torch
 
 from medseg.config import Component
 from medseg.errors import ConfigError
-from medseg.training import subset
+from medseg.metrics import evaluate_case
+from medseg.training import evaluation, subset
+from medseg.training.averages import selection_score
 from medseg.training.checkpoint import load_weights
-from medseg.training.evaluate import decide, selection_score
-from medseg.training.predictions import read_prediction
+from medseg.training.decide import decide
+from medseg.training.predictions import read_calibration, read_prediction
 from medseg.training.trial import TrialFiles, class_counts, run_trial
 
 
@@ -114,22 +116,6 @@ def test_decisions():
     assert decide(three).tolist() == [[1, 0]]
 
 
-def row(label, patient, value, metric="dice"):
-    return {"metric": metric, "label": label, "patient": patient, "value": value, "diagonal": 50.0}
-
-
-def test_selection_averages_cases_then_patients_then_labels():
-    rows = [row("LV", "p1", 0.8), row("LV", "p1", 0.6), row("LV", "p2", 0.1), row("RV", "p1", 0.2)]
-    assert selection_score(rows, "dice") == pytest.approx((0.4 + 0.2) / 2)
-
-
-def test_selection_leaves_out_absent_labels_and_charges_missed_ones():
-    assert selection_score([row("LV", "p1", math.nan), row("LV", "p2", 0.4)], "dice") == pytest.approx(0.4)
-    distances = [row("LV", "p1", math.inf, "hd95"), row("LV", "p2", 10.0, "hd95")]
-    assert selection_score(distances, "hd95") == pytest.approx(-30.0)
-    assert selection_score([row("LV", "p1", math.nan)], "dice") == -math.inf
-
-
 def test_a_trial_says_what_it_cost(small_spec, small_data, tmp_path):
     _, result = drain(run_trial(small_spec, small_data, files(tmp_path)))
     summary = result.summary
@@ -216,6 +202,72 @@ def test_kept_predictions_give_the_same_rows(small_spec, small_data, tmp_path):
         found = read_prediction(kept.predictions, case, small_spec.task).astype(bool)
         wanted = small_data.prepared.reference(name).astype(bool)
         assert 2 * (found & wanted).sum() / (found.sum() + wanted.sum()) == pytest.approx(value)
+
+
+def test_kept_calibration_gives_the_same_values(small_spec, small_data, tmp_path):
+    metrics = ("dice", "ece", "brier_foreground", "nll")
+    spec = small_spec.model_copy(update={"task": small_spec.task.model_copy(update={"metrics": metrics})})
+    kept = dataclasses.replace(files(tmp_path), predictions=tmp_path / "predictions")
+    _, result = drain(run_trial(spec, small_data, kept))
+    assert all(row["status"] == "ok" for row in result.cases)
+    for name in {row["case"] for row in result.cases}:
+        case = small_data.dataset.case(name)
+        values = evaluate_case(
+            small_data.prepared.reference(name),
+            read_prediction(kept.predictions, case, spec.task),
+            small_data.prepared.spacing_mm(name),
+            tuple(spec.task.labels),
+            metrics,
+            calibration=read_calibration(kept.predictions, case),
+        )
+        wanted = [(row["label"], row["metric"], row["value"]) for row in result.cases if row["case"] == name]
+        assert [(value.label, value.metric, value.value) for value in values] == wanted
+
+
+def test_a_case_that_fails_is_a_row_and_the_trial_goes_on(
+    small_spec, small_data, tmp_path, monkeypatch, caplog
+):
+    lost = next(c for c in small_data.dataset.cases if c.patient in small_data.split.patients(0)[2])
+    image = torch.from_numpy(
+        np.array(small_data.prepared.images[small_data.prepared.slices(lost.id)])
+    ).float()
+    whole = evaluation.predictor
+
+    def poisoned(model, loss):
+        predict = whole(model, loss)
+
+        def some(images):
+            probabilities = predict(images)
+            for number, found in enumerate(images):
+                if torch.equal(found, image[0]):
+                    probabilities[number] = torch.nan
+            return probabilities
+
+        return some
+
+    monkeypatch.setattr(evaluation, "predictor", poisoned)
+    kept = dataclasses.replace(files(tmp_path), predictions=tmp_path / "predictions")
+    _, result = drain(run_trial(small_spec, small_data, kept))
+    assert result.status == "complete"
+    failed = [row for row in result.cases if row["status"] == "failed"]
+    assert {row["case"] for row in failed} == {lost.id}
+    assert len(failed) == len(small_spec.task.metrics)
+    assert all(math.isnan(row["value"]) for row in failed)
+    # What was decided from NaN is no prediction that could be measured again.
+    index = json.loads((kept.predictions / "index.json").read_text())
+    assert index["cases"].keys() == {row["case"] for row in result.cases} - {lost.id}
+    assert read_calibration(kept.predictions, lost) is None
+    assert (
+        f"1 of 4 test cases could not be measured in full, first {lost.id}: probabilities must" in caplog.text
+    )
+
+
+def test_volumes_of_pictures_are_refused(small_spec, small_data, tmp_path):
+    task = small_spec.task.model_copy(update={"unit": "mm", "metrics": ("dice", "volume_ml")})
+    with pytest.raises(
+        ConfigError, match=r"^task.metrics: volume_ml .* needs 3D images, but .* has \d+ x \d+"
+    ):
+        drain(run_trial(small_spec.model_copy(update={"task": task}), small_data, files(tmp_path)))
 
 
 def test_few_steps_validate_few_patients(small_spec, small_data, tmp_path, monkeypatch):

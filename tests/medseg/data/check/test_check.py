@@ -228,11 +228,14 @@ def test_progress_covers_files_and_cases(root, check):
 
 
 def test_files_of_a_case_are_read_once(root, tmp_path, monkeypatch):
-    from medseg.data import load
+    from medseg.data import label_map, load
 
     index_dataset(ACDC, root, tmp_path / "cache")
     read = []
-    original = load.read_pixels
-    monkeypatch.setattr(load, "read_pixels", lambda path, *rest: read.append(path) or original(path, *rest))
+    pixels, stored = load.read_pixels, label_map.read_stored
+    monkeypatch.setattr(load, "read_pixels", lambda path: read.append(path) or pixels(path))
+    monkeypatch.setattr(
+        label_map, "read_stored", lambda path, indices: read.append(path) or stored(path, indices)
+    )
     check_dataset(ACDC, root, tmp_path / "cache")
     assert len(read) == len(set(read)) == 28

@@ -1,0 +1,172 @@
+"""What `bench score` does: one call, one rendering. Imports no torch."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from bench.cli.progress import progress_bars
+from bench.cli.score_options import (
+    check_tolerance,
+    parse_labels,
+    parse_metrics,
+    parse_spacing,
+    parse_systems,
+    parse_tolerance,
+)
+from bench.cli.score_output import check_output, print_json, print_tables, write_rows
+from bench.errors import BenchError
+from medseg.errors import RegistryError, UnknownNameError
+from medseg.metrics import METRICS
+from medseg.scoring.measure import Protocol, Unit
+from medseg.scoring.request import Request
+from medseg.scoring.score import Scored, score
+from medseg.tasks import TASKS, TaskSpec
+
+DEFAULT_METRICS = ("dice", "iou", "hd95", "assd", "nsd", "sensitivity", "precision")
+"""Measured where neither metrics nor a task are named; nsd if a tolerance is given."""
+MOST_REASONS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was typed, as text."""
+
+    task: str | None
+    labels: str | None
+    metrics: str | None
+    tolerance: str | None
+    spacing_mm: str | None
+    groups: Path | None
+    patient_pattern: str | None
+    ignore_extra: bool
+    processes: int | None
+
+
+def score_command(
+    reference: Path,
+    predictions: tuple[str, ...],
+    asked: Asked,
+    policy: Any,
+    as_json: bool,
+    output: Path | None,
+) -> int:
+    """Scores predictions and prints tables or rows; returns the exit code."""
+    if output is not None:
+        check_output(output)
+    systems = parse_systems(predictions)
+    task = _task(asked.task)
+    request = _request(asked, task)
+    with progress_bars() as watch:
+        scored = score(reference.expanduser(), systems, request, check_protocol, watch)
+    if output is not None:
+        write_rows(output, scored.rows)
+    if as_json:
+        print_json(scored, several=len(systems) > 1)
+    else:
+        print_tables(scored, list(systems), task, policy)
+    _say(scored, Console(stderr=as_json))
+    return 1 if scored.problems else 0
+
+
+def check_protocol(protocol: Protocol) -> None:
+    """Refuses what cannot be measured, before anything is.
+
+    Raises:
+        BenchError: If a metric needs a tolerance, probabilities or millimetres that there are not.
+    """
+    check_tolerance(protocol.tolerance_mm, tuple(protocol.labels))
+    for name in protocol.metrics:
+        spec = METRICS.load(name)
+        if spec.needs_probabilities:
+            raise BenchError(f"--metrics: {name} needs probabilities, which label files do not hold")
+        if spec.quantity == "volume" and protocol.unit != "mm":
+            raise BenchError(f"--metrics: {name} is a volume and needs millimetres: give --spacing-mm")
+    try:
+        protocol.unmeasured("missing")
+    except ValueError as error:
+        raise BenchError(f"--tolerance-mm: {error}") from error
+
+
+def _task(name: str | None) -> TaskSpec | None:
+    if name is None:
+        return None
+    try:
+        task: TaskSpec = TASKS.load(name)
+    except (UnknownNameError, RegistryError) as error:
+        raise BenchError(f"--task: {error}") from error
+    return task
+
+
+def _request(asked: Asked, task: TaskSpec | None) -> Request:
+    if task is not None and asked.labels is not None:
+        raise BenchError("--labels and --task exclude each other: a task has labels")
+    tolerance = parse_tolerance(asked.tolerance) if asked.tolerance else None
+    spacing = parse_spacing(asked.spacing_mm) if asked.spacing_mm else None
+    request = Request(
+        metrics=(),
+        labels=parse_labels(asked.labels) if asked.labels else None,
+        spacing_mm=spacing,
+        tolerance_mm=tolerance,
+        groups=asked.groups,
+        patient_pattern=_pattern(asked.patient_pattern),
+        ignore_extra=asked.ignore_extra,
+        processes=asked.processes,
+    )
+    if task is not None:
+        request = _of_task(request, task)
+    named = parse_metrics(asked.metrics) if asked.metrics else None
+    return replace(request, metrics=named or _default_metrics(request, task))
+
+
+def _of_task(request: Request, task: TaskSpec) -> Request:
+    """Fills in what a task says and nobody typed."""
+    unit: Unit = "mm" if request.spacing_mm else task.unit
+    # A tolerance in pixels is none in millimetres.
+    declared = task.tolerances() if unit == task.unit else None
+    return replace(
+        request,
+        labels=task.labels,
+        background=task.background,
+        unit=unit,
+        spacing_mm=request.spacing_mm or task.file_spacing_mm,
+        tolerance_mm=declared if request.tolerance_mm is None else request.tolerance_mm,
+        soft=task.format == "covid_radiography",
+        patient_pattern=request.patient_pattern or (None if request.groups else task.patient_pattern),
+    )
+
+
+def _default_metrics(request: Request, task: TaskSpec | None) -> tuple[str, ...]:
+    """Returns the task's metrics, or the usual ones, without those that lack a tolerance or probabilities."""
+    names = task.metrics if task is not None else DEFAULT_METRICS
+    specs = {name: METRICS.load(name) for name in names}
+    return tuple(
+        name
+        for name, spec in specs.items()
+        if not spec.needs_probabilities and not (spec.needs_tolerance and request.tolerance_mm is None)
+    )
+
+
+def _pattern(text: str | None) -> str | None:
+    if text is None:
+        return None
+    import re
+
+    try:
+        groups = re.compile(text).groups
+    except re.error as error:
+        raise BenchError(f"--patient-pattern: no regular expression: {error}") from error
+    if groups < 1:
+        raise BenchError(f"--patient-pattern {text}: needs a group in parentheses that is the patient")
+    return text
+
+
+def _say(scored: Scored, console: Console) -> None:
+    """Says what failed and what was assumed."""
+    lines = list(scored.problems[:MOST_REASONS])
+    if len(scored.problems) > MOST_REASONS:
+        lines.append(f"and {len(scored.problems) - MOST_REASONS} other cases: column note of -o")
+    for line in (*lines, *scored.notes):
+        click.echo(line, err=console.stderr)

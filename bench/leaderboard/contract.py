@@ -1,0 +1,59 @@
+"""What a task declares about its metrics, as the results recorded it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import ResultsError
+from bench.results.store import Store
+from bench.stats.aggregate import POLICIES, Policy
+
+
+@dataclass(frozen=True)
+class Contract:
+    """How a task's values are to be read.
+
+    Args:
+        policy: What empty masks count.
+        tolerances: Tolerance by label, in the task's unit; empty where the task declares none.
+        cavities: Labels whose ejection fraction is told.
+    """
+
+    policy: Policy = "nnunet"
+    tolerances: dict[str, float] = field(default_factory=dict)
+    cavities: tuple[str, ...] = ()
+
+
+def read_contract(store: Store, trials: pd.DataFrame, task: str) -> Contract:
+    """Returns a task's contract: that of the suite that was run last, else of the newest trial.
+
+    Args:
+        store: Results.
+        trials: Trials of the task, in the order in which they finished.
+        task: Name.
+
+    Raises:
+        ResultsError: If it names a policy that is not known here.
+    """
+    tasks = {tree.get("name"): tree for tree in (store.read_suite() or {}).get("tasks", [])}
+    tree = tasks.get(task)
+    if tree is None:
+        tree = json.loads(trials["spec_json"].iloc[-1]).get("task", {}) if len(trials) else {}
+    # Results of before there was a choice say nothing.
+    policy = tree.get("empty_policy", "nnunet")
+    if policy not in POLICIES:
+        raise ResultsError(
+            f"{store.root}: task {task} has the policy {policy!r} for empty masks; "
+            f"this medseg-bench knows {', '.join(POLICIES)}"
+        )
+    return Contract(policy, _tolerances(tree), tuple(tree.get("cavities", ())))
+
+
+def _tolerances(tree: Mapping[str, Any]) -> dict[str, float]:
+    given = tree.get("tolerance_mm")
+    if given is None or isinstance(given, Mapping):
+        return dict(given or {})
+    return dict.fromkeys(tree.get("labels", {}), given)

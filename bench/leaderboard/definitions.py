@@ -1,0 +1,97 @@
+"""One definition per metric and label: values of two definitions are neither averaged nor compared."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from bench.leaderboard.facts import known_spec
+
+RUN = ["entry", "fold", "seed"]
+PLACE = ["metric", "label"]
+
+Apart = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class OneDefinition:
+    """Values that can be compared.
+
+    Args:
+        values: The rows of the chosen definitions, of entries that have these in every trial.
+        apart: By metric and entry, why an entry's values of a metric are not among them.
+        notes: What was chosen, where trials differ.
+    """
+
+    values: pd.DataFrame
+    apart: Apart = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def one_definition(values: pd.DataFrame, trials: int, tolerances: Mapping[str, float]) -> OneDefinition:
+    """Chooses a definition per metric and label: today's if every trial has it, else the one that most have.
+
+    Of definitions that equally many trials have, the newest version is taken. An entry with a trial that has others
+    but not the chosen one is set apart for that metric: it did not fail, it was measured by another measure.
+
+    Args:
+        values: Columns entry, fold, seed, metric, label, definition and more; a run of an entry is a trial.
+        trials: Complete trials of all entries together.
+        tolerances: Tolerance by label, as the task declares it today.
+    """
+    held = values[[*RUN, *PLACE, "definition"]].drop_duplicates()
+    several = held.groupby(PLACE, observed=True)["definition"].transform("nunique") > 1
+    if not several.any():
+        return OneDefinition(values)
+    chosen: dict[tuple[str, str], str] = {}
+    told: dict[tuple[str, str], list[str]] = {}
+    apart: Apart = {}
+    for place, rows in held[several].groupby(PLACE, observed=True):
+        metric, label = map(str, place)
+        number = {str(name): int(count) for name, count in rows["definition"].value_counts().items()}
+        today = _today(metric, tolerances.get(label))
+        taken = today if number.get(today) == trials else _most(number)
+        chosen[metric, label] = taken
+        if taken != today or number[taken] < trials:
+            told.setdefault((metric, _choice(taken, number, trials)), []).append(label)
+        for entry, others in _without(rows, taken).items():
+            apart.setdefault(metric, {})[entry] = (
+                f"{metric} measured as {others}, not as {taken}: not compared; `bench rescore` measures anew"
+            )
+    wanted = pd.Series(list(zip(values["metric"], values["label"], strict=True)), values.index).map(chosen)
+    kept = values[wanted.isna() | (wanted == values["definition"])]
+    notes = tuple(f"{metric} ({', '.join(labels)}): {text}" for (metric, text), labels in told.items())
+    return OneDefinition(without(kept, apart), apart, notes)
+
+
+def without(rows: pd.DataFrame, apart: Apart) -> pd.DataFrame:
+    """Returns rows without those of entries that are set apart for a metric."""
+    for metric, entries in apart.items():
+        rows = rows[~((rows["metric"] == metric) & rows["entry"].isin(list(entries)))]
+    return rows
+
+
+def _today(metric: str, tolerance: float | None) -> str:
+    spec = known_spec(metric)
+    return spec.definition_with(tolerance) if spec else ""
+
+
+def _most(number: Mapping[str, int]) -> str:
+    def rank(name: str) -> tuple[int, int, str]:
+        version = re.search(r"/v(\d+)$", name)
+        return number[name], int(version[1]) if version else 0, name
+
+    return max(number, key=rank)
+
+
+def _choice(taken: str, number: Mapping[str, int], trials: int) -> str:
+    others = ", ".join(f"{name} in {number[name]}" for name in sorted(number) if name != taken)
+    return f"shown as {taken}, which {number[taken]} of {trials} trials have (also {others})"
+
+
+def _without(rows: pd.DataFrame, taken: str) -> dict[str, str]:
+    """Returns the entries with a trial that lacks a definition, and what that trial has instead."""
+    has = (rows["definition"] == taken).groupby([rows[name] for name in RUN], observed=True).transform("any")
+    lacking = rows[~has].groupby("entry", observed=True)["definition"]
+    return {str(entry): ", ".join(sorted(set(names))) for entry, names in lacking}

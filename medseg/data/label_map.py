@@ -1,0 +1,108 @@
+"""Label files as they are: one value per pixel, and which class a value is. Knows no task."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medseg.data.raster import Header, read_stored
+from medseg.errors import DataError
+
+_MASK_THRESHOLD = 127
+_ROUNDING = 1e-3
+# Values are looked for one by one up to here, where that is fastest; then by a table, then by sorting.
+_FEW, _TABLE = 16, 2**16
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """A label file.
+
+    Args:
+        header: Its grid and spacing.
+        values: One per pixel, (Z, H, W) or (H, W), in the file's own type: integers, or numbers that may be none.
+    """
+
+    header: Header
+    values: NDArray[Any]
+
+    def present(self) -> list[float]:
+        """Returns the values that occur, sorted; NaN last."""
+        return present(self.values)
+
+    def classes(self, values: Sequence[int]) -> NDArray[np.uint8]:
+        """Returns class indices of the same shape: ``1..K`` for the K given values, 0 for all others.
+
+        Where the values are these indices already, they are returned as they are.
+
+        Args:
+            values: At most 255, in the order of the classes.
+        """
+        if self.values.dtype == np.uint8:
+            if list(values) == list(range(1, len(values) + 1)) and self.values.max() <= len(values):
+                return self.values
+            table = np.zeros(256, dtype=np.uint8)
+            for index, value in enumerate(values, start=1):
+                if 0 <= value <= 255:
+                    table[value] = index
+            return np.take(table, self.values)
+        classes = np.zeros(self.values.shape, dtype=np.uint8)
+        for index, value in enumerate(values, start=1):
+            classes[self.values == value] = index
+        return classes
+
+
+def read_label_map(path: Path, soft: bool = False) -> LabelMap:
+    """Reads a label file.
+
+    Args:
+        path: NIfTI, NRRD or picture. Of a palette, the indices are the labels. Values that went through a scaling
+            factor and come back a little off a whole number are that number.
+        soft: The file is a mask in black and white, in one or three channels, perhaps with soft edges from
+            compression: what is brighter than half is 255, the rest 0.
+
+    Raises:
+        DataError: If the file cannot be read, or its channels differ; starts with the path.
+    """
+    try:
+        # Where masks are black and white, a palette's colours count.
+        header, channels = read_stored(path, indices=not soft)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if soft:
+        brightest = channels.max(axis=0)
+        threshold = _MASK_THRESHOLD if brightest.max() > 1 else 0
+        return LabelMap(header, np.where(brightest > threshold, np.uint8(255), np.uint8(0)))
+    if any((channels[0] != other).any() for other in channels[1:]):
+        raise DataError(
+            f"{path}: has {len(channels)} channels that differ; a label needs one value per pixel"
+        )
+    return LabelMap(header, _snapped(np.ascontiguousarray(channels[0])))
+
+
+def present(values: NDArray[Any]) -> list[float]:
+    """Returns the values that occur in an array, sorted; NaN last."""
+    if values.dtype.kind in "iu" and values.size:
+        low, high = int(values.min()), int(values.max())
+        if ((values == low) | (values == high)).all():  # masks are read more often than label maps
+            return [float(value) for value in dict.fromkeys((low, high))]
+        if low >= 0 and high < _FEW:
+            return [float(value) for value in range(low, high + 1) if (values == value).any()]
+        if low >= 0 and high < _TABLE:
+            found = np.zeros(high + 1, dtype=np.bool_)
+            found[values.ravel()] = True
+            return [float(value) for value in np.flatnonzero(found)]
+    return [float(value) for value in np.unique(values)]
+
+
+def _snapped(values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype.kind != "f":
+        return values
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        whole = np.rint(values)
+        return np.where(np.abs(values - whole) < _ROUNDING, whole, values)

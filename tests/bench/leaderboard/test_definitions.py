@@ -1,0 +1,164 @@
+"""Several definitions of a metric in one results folder: one is shown, and none is mixed with another."""
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench.errors import ResultsError
+from bench.leaderboard import answer_claims, build, load_tasks
+from bench.leaderboard.definitions import one_definition
+from bench.leaderboard.table import TaskBoard
+from medseg.metrics import METRICS
+
+TODAY = METRICS.load("hd95").definition
+OLD, NEWER = "hd95/pooled/v1", "hd95/pooled/v12"
+
+
+def board_of(world: Any, **options: Any) -> TaskBoard:
+    return build(world.store, **{"resamples": 200, "task": "lung"} | options)[0]
+
+
+def means(board: TaskBoard, metric: str = "hd95") -> dict[str, float]:
+    return {row.model: row.metrics[metric].mean for row in board.rows}
+
+
+def measured(world: Any, **models: dict[str, float]) -> None:
+    """Writes a trial per model, with what each definition of HD95 adds to 20 * 0.27 = 5.4."""
+    for model, definitions in models.items():
+        world.final(model, noise=0, definitions={"hd95": definitions})
+
+
+def test_today_s_definition_is_taken_where_every_trial_has_it(world: Any) -> None:
+    measured(world, unet={TODAY: 0.0, OLD: 10.0}, resunet={OLD: 10.0, TODAY: 1.0, NEWER: 5.0})
+    board = board_of(world)
+    assert means(board) == {"unet": pytest.approx(5.4), "resunet": pytest.approx(6.4)}
+    assert not board.notes
+    assert not any(row.notes for row in board.rows)
+    assert board.rows[0].n_valid == 8
+
+
+def test_else_the_one_that_most_trials_have(world: Any) -> None:
+    measured(world, unet={OLD: 10.0}, resunet={OLD: 11.0, TODAY: 0.0}, transunet={OLD: 12.0, TODAY: 0.0})
+    board = board_of(world)
+    assert means(board) == {
+        "unet": pytest.approx(15.4),
+        "resunet": pytest.approx(16.4),
+        "transunet": pytest.approx(17.4),
+    }
+    assert board.notes == (f"hd95 (lung): shown as {OLD}, which 3 of 3 trials have (also {TODAY} in 2)",)
+
+
+def test_of_equally_many_the_newest_version_is_taken_and_the_rest_is_not_compared(world: Any) -> None:
+    measured(world, unet={OLD: 10.0}, resunet={"hd95/pooled/v9": 1.0, NEWER: 2.0})
+    board = board_of(world)
+    unet, resunet = sorted(board.rows, key=lambda row: row.model, reverse=True)
+    assert resunet.metrics["hd95"].mean == pytest.approx(7.4)
+    # Neither the value by the other definition nor the worst: it did not fail.
+    assert math.isnan(unet.metrics["hd95"].mean)
+    assert unet.metrics["dice"].mean == pytest.approx(0.73)
+    assert unet.n_failed == 0
+    assert unet.notes == (
+        f"hd95 measured as {OLD}, not as {NEWER}: not compared; `bench rescore` measures anew",
+    )
+    assert not resunet.notes
+
+
+def test_what_cannot_be_compared_is_not_ranked(world: Any) -> None:
+    measured(world, unet={OLD: 0.0}, resunet={TODAY: 0.0}, transunet={TODAY: 9.0})
+    board = board_of(world, metric="hd95")
+    assert [row.model for row in board.rows] == ["resunet", "transunet"]
+    assert board.pending["unet + dice"].startswith(f"hd95 measured as {OLD}, not as {TODAY}: not compared")
+    assert board.comparisons == 1
+    with pytest.raises(ResultsError, match=r"incomplete: lung: unet \+ dice: hd95 measured as"):
+        board_of(world, metric="hd95", on_missing="fail")
+    # Dice was measured alike.
+    assert len(board_of(world, on_missing="fail").rows) == 3
+
+
+def test_one_seed_of_another_definition_sets_the_entry_apart(world: Any) -> None:
+    for seed, definitions in enumerate([{TODAY: 0.0}, {OLD: 0.0}]):
+        world.final("unet", seed=seed, noise=0, definitions={"hd95": definitions})
+        world.final("resunet", seed=seed, noise=0, definitions={"hd95": {TODAY: 0.0}})
+    board = board_of(world)
+    assert math.isnan(means(board)["unet"])
+    assert means(board)["resunet"] == pytest.approx(5.4)
+
+
+def test_nobody_can_be_compared(world: Any) -> None:
+    for model in ("unet", "resunet"):
+        for seed, definitions in enumerate([{TODAY: 0.0}, {OLD: 0.0}]):
+            world.final(model, seed=seed, noise=0, definitions={"hd95": definitions})
+    assert len(board_of(world).rows) == 2
+    board = board_of(world, metric="hd95")
+    assert not board.rows
+    assert set(board.pending) == {"unet + dice", "resunet + dice"}
+    (cells,) = load_tasks(world.store)
+    with pytest.raises(ResultsError, match="lung: no entry has one definition of hd95 in all of its trials"):
+        cells.of_metric("hd95")
+
+
+def test_a_failed_trial_does_not_count_in_the_choice(world: Any) -> None:
+    measured(world, unet={TODAY: 0.0, OLD: 10.0})
+    world.final("resunet", status="oom")
+    board = board_of(world)
+    assert means(board) == {"unet": pytest.approx(5.4), "resunet": 100}
+    assert not board.notes
+
+
+def test_claims_rest_on_one_definition(world: Any) -> None:
+    for loss, definitions in (("dice", {TODAY: 0.0}), ("ce", {TODAY: 5.0}), ("bce", {OLD: -5.0})):
+        world.final("unet", loss, patients=12, definitions={"hd95": definitions})
+    claim = {
+        "id": "c",
+        "task": "lung",
+        "better": {"loss": "dice"},
+        "than": {"loss": ["ce", "bce"]},
+        "metric": "hd95",
+    }
+    (found,) = answer_claims([claim], load_tasks(world.store), resamples=300)
+    assert [part.answer for part in found.comparisons] == ["supported", "undecided"]
+    assert found.comparisons[1].why == "no ranked entry has bce"
+    (left_out,) = [note for note in found.notes if note.startswith("left out: unet + bce")]
+    assert f"hd95 measured as {OLD}" in left_out
+
+
+ROW = {"entry": "a", "fold": 0, "seed": 0, "case": "c", "metric": "nsd", "value": 0.5}
+
+
+def nsd(label: str, tolerance: str, **changes: Any) -> dict[str, Any]:
+    definition = METRICS.load("nsd").definition.replace("{tolerance}", tolerance)
+    return {**ROW, "label": label, "definition": definition, **changes}
+
+
+def test_labels_have_tolerances_of_their_own() -> None:
+    rows = [nsd("LV", "1"), nsd("RV", "1.5")]
+    found = one_definition(pd.DataFrame(rows), 1, {"LV": 1.0, "RV": 1.5})
+    assert (len(found.values), found.apart, found.notes) == (2, {}, ())
+
+
+def test_today_s_tolerance_is_taken_label_by_label() -> None:
+    rows = [nsd(label, tolerance) for label in ("LV", "RV") for tolerance in ("1", "1.5", "3")]
+    found = one_definition(pd.DataFrame(rows), 1, {"LV": 1.0, "RV": 1.5})
+    assert found.values["definition"].tolist() == [
+        nsd("LV", "1")["definition"],
+        nsd("RV", "1.5")["definition"],
+    ]
+    assert not found.notes
+
+
+def test_a_metric_that_is_not_installed_has_no_today() -> None:
+    rows = [
+        {**ROW, "entry": entry, "label": "LV", "metric": "theirs", "definition": name}
+        for entry, names in (("a", ("theirs/2", "theirs/1")), ("b", ("theirs/1",)))
+        for name in names
+    ]
+    found = one_definition(pd.DataFrame(rows), 2, {})
+    assert found.values[["entry", "definition"]].to_numpy().tolist() == [["a", "theirs/1"], ["b", "theirs/1"]]
+    assert found.notes == ("theirs (LV): shown as theirs/1, which 2 of 2 trials have (also theirs/2 in 1)",)
+
+
+def test_nothing_is_fine() -> None:
+    empty = pd.DataFrame(columns=[*ROW, "label", "definition"])
+    assert one_definition(empty, 0, {}).values.empty

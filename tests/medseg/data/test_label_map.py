@@ -1,0 +1,86 @@
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from medseg.data.label_map import LabelMap, present, read_label_map
+from medseg.data.raster import read_header, read_pixels, read_stored
+from medseg.data.raster.header import Header
+from medseg.errors import DataError
+
+DTYPES = st.sampled_from([np.uint8, np.int16, np.int32, np.uint16, np.int64])
+
+
+@given(hnp.arrays(DTYPES, (4, 5), elements=st.integers(0, 100)), st.integers(-3, 3))
+def test_present_is_unique(values, shift):
+    signed = values.dtype.kind == "i"
+    values = values + values.dtype.type(shift if signed else 0)
+    assert present(values) == np.unique(values).tolist()
+
+
+@pytest.mark.parametrize("high", [1, 15, 16, 255, 70_000])
+def test_present_of_few_and_many_values(high):
+    values = np.array([0, high, high // 2, high], np.int32)
+    assert present(values) == np.unique(values).tolist()
+    assert present(np.full(3, high)) == [high]
+
+
+def test_what_is_no_number_is_present_too():
+    found = present(np.array([np.nan, 1.0, np.inf], np.float32))
+    assert found[:2] == [1.0, np.inf]
+    assert np.isnan(found[2])
+
+
+@given(
+    hnp.arrays(DTYPES, (4, 5), elements=st.integers(0, 9)),
+    st.lists(st.integers(1, 300), min_size=1, max_size=5, unique=True),
+)
+def test_classes_are_numbered_in_the_order_given(values, labels):
+    classes = LabelMap(Header((4, 5), (1.0, 1.0)), values).classes(labels)
+    assert classes.dtype == np.uint8
+    expected = np.zeros((4, 5), int)
+    for index, label in enumerate(labels, start=1):
+        expected[values == label] = index
+    np.testing.assert_array_equal(classes, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+def test_values_come_in_the_files_own_type(write_nifti, tmp_path, dtype):
+    stored = np.random.default_rng(0).integers(0, 4, (5, 4, 3)).astype(dtype)
+    path = write_nifti(tmp_path / "a.nii.gz", stored)
+    header, values = read_stored(path)
+    assert values.dtype == dtype
+    assert header == read_header(path)
+    np.testing.assert_array_equal(values, read_pixels(path))
+    np.testing.assert_array_equal(read_label_map(path).values, stored.T)
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".png", ".tif", ".nii"])
+def test_every_format_is_read_as_pixels_are(write_image, tmp_path, ending):
+    stored = np.random.default_rng(0).integers(0, 4, (5, 4), np.uint8)
+    path = write_image(tmp_path / f"a{ending}", stored)
+    header, values = read_stored(path, indices=True)
+    assert (values.dtype, header) == (np.uint8, read_header(path))
+    np.testing.assert_array_equal(values, read_pixels(path, indices=True))
+
+
+def test_a_scaling_factor_leaves_whole_numbers(tmp_path):
+    values = np.arange(8, dtype=np.float64).reshape(2, 2, 2)
+    volume = nibabel.Nifti1Image(values, np.eye(4))
+    volume.set_data_dtype(np.int16)
+    nibabel.save(volume, tmp_path / "a.nii.gz")
+    assert not np.array_equal(nibabel.load(tmp_path / "a.nii.gz").get_fdata(), values)
+    np.testing.assert_array_equal(read_label_map(tmp_path / "a.nii.gz").values, values.T)
+
+
+def test_colours_are_no_labels(tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 9, (4, 4, 3), np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(
+        DataError, match=r"a\.png: has 3 channels that differ; a label needs one value per pixel$"
+    ):
+        read_label_map(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"b\.png: cannot be read: No such file or directory$"):
+        read_label_map(tmp_path / "b.png")
