@@ -51,7 +51,7 @@ def compare_sets(part: str, volume: Volume, bench: Bench, report: Report) -> Non
     values = run()
     for name in SET:
         _assert_equal(f"MONAI's {name} on {volume.name}", values[name], MONAI[name](made), name)
-    found = surface_distance_set(made) if _both_present(volume) else {}
+    found = surface_distance_set(made) if any(a.any() and b.any() for a, b in made.masks) else {}
     for name in {"dice", "nsd"} & found.keys():
         _assert_equal(f"surface-distance's {name} on {volume.name}", values[name], found[name], name)
     sides: dict[str, Callable[[], object]] = {
@@ -65,7 +65,10 @@ def compare_sets(part: str, volume: Volume, bench: Bench, report: Report) -> Non
         sides["MONAI, from label maps"] = lambda: _all(SET, Inputs(volume))
         if found:
             sides["surface-distance, from label maps"] = lambda: surface_distance_set(Inputs(volume))
-    notes = {} if found else {"ours": "surface-distance 0.1 fails on empty masks"}
+    empty = not found or np.isnan(found["nsd"]).any()
+    notes = (
+        {"ours": "surface-distance does without labels that are empty, on which it fails"} if empty else {}
+    )
     dice = volume.dice()
     title = (
         f"{volume.name}: {volume.count} labels, Dice {min(dice, default=0):.2f} to {max(dice, default=0):.2f}"
@@ -75,11 +78,6 @@ def compare_sets(part: str, volume: Volume, bench: Bench, report: Report) -> Non
 
 def _all(names: tuple[str, ...], inputs: Inputs) -> list[Values]:
     return [MONAI[name](inputs) for name in names]
-
-
-def _both_present(volume: Volume) -> bool:
-    indices = range(1, volume.count + 1)
-    return all((volume.reference == k).any() and (volume.prediction == k).any() for k in indices)
 
 
 def compare_singles(volume: Volume, bench: Bench, report: Report) -> None:

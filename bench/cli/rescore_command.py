@@ -62,15 +62,21 @@ def _say(summary: Summary, folder: Path, dry_run: bool, console: Console) -> Non
 
 
 def _trouble(outcome: Outcome) -> list[str]:
-    """Returns what stands in the way of a trial's values."""
+    """Returns what stands in the way of a trial's values, or of those of some cases."""
     if outcome.problem:
         return [f"{outcome.title}: {outcome.problem}"]
-    if not outcome.conflicts:
-        return []
-    lines = [
-        f"{outcome.title}: {len(outcome.conflicts)} values are not what the same definition gives now; nothing was "
-        f"added. Are the predictions those of this trial?"
-    ]
+    lines = []
+    if outcome.failures:
+        count = len(outcome.failures)
+        lines.append(
+            f"{outcome.title}: {count} case{'s' * (count > 1)} could not be measured in full, first "
+            f"{outcome.failures[0]}"
+        )
+    if outcome.conflicts:
+        lines.append(
+            f"{outcome.title}: {len(outcome.conflicts)} values are not what the same definition gives now; nothing "
+            f"was added. Are the predictions those of this trial?"
+        )
     lines += [f"  {conflict}" for conflict in outcome.conflicts[:MOST_CONFLICTS]]
     if len(outcome.conflicts) > MOST_CONFLICTS:
         lines.append(f"  and {len(outcome.conflicts) - MOST_CONFLICTS} others")

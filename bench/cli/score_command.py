@@ -1,5 +1,6 @@
 """What `bench score` does: one call, one rendering. Imports no torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from bench.errors import BenchError
 from medseg.errors import RegistryError, UnknownNameError
 from medseg.metrics import METRICS
 from medseg.scoring.measure import Protocol, Unit
-from medseg.scoring.request import Request
+from medseg.scoring.request import Request, flat_reference
 from medseg.scoring.score import Scored, score
 from medseg.tasks import TASKS, TaskSpec
 
@@ -71,11 +72,11 @@ def score_command(
     return 1 if scored.problems else 0
 
 
-def check_protocol(protocol: Protocol) -> None:
+def check_protocol(protocol: Protocol, references: Sequence[Path]) -> None:
     """Refuses what cannot be measured, before anything is.
 
     Raises:
-        BenchError: If a metric needs a tolerance, probabilities or millimetres that there are not.
+        BenchError: If a metric needs a tolerance, probabilities, millimetres or volumes that there are not.
     """
     check_tolerance(protocol.tolerance_mm, tuple(protocol.labels))
     for name in protocol.metrics:
@@ -84,6 +85,10 @@ def check_protocol(protocol: Protocol) -> None:
             raise BenchError(f"--metrics: {name} needs probabilities, which label files do not hold")
         if spec.quantity == "volume" and protocol.unit != "mm":
             raise BenchError(f"--metrics: {name} is a volume and needs millimetres: give --spacing-mm")
+        if spec.quantity == "volume" and (flat := flat_reference(references)):
+            raise BenchError(
+                f"--metrics: {name} is a volume, and {flat} has two axes; name metrics without it"
+            )
     try:
         protocol.unmeasured("missing")
     except ValueError as error:

@@ -14,7 +14,7 @@ from bench.leaderboard.cells import TaskCells, load_tasks
 from bench.leaderboard.entries import Entry
 from bench.leaderboard.table import Cost, EntryRow, Estimate, TaskBoard, Verdict
 from bench.results.store import Store
-from bench.stats.aggregate import FAILED, Policy, status_counts
+from bench.stats.aggregate import Policy, is_lost, status_counts
 from bench.stats.intervals import RESAMPLES, mean_intervals
 from bench.stats.paired import ALPHA, PairedTest, compare, holm, smallest_p
 
@@ -79,7 +79,8 @@ def build_task(
     tables = {name: cells.patients(name) for name in names}
     score = tables[metric].mean(axis=1) * facts[metric].sign
     order = [str(name) for name in score.sort_values(ascending=False, kind="stable").index]
-    tests = {name: compare(tables[metric], name, order[0]) for name in order[1:]}
+    pairs = {name: cells.together(metric, [name, order[0]], tables[metric]) for name in order[1:]}
+    tests = {name: compare(pair, name, order[0]) for name, pair in pairs.items()}
     runs = cells.cells[["fold", "seed"]]
     board = TaskBoard(
         task=cells.task,
@@ -97,9 +98,10 @@ def build_task(
         policy=cells.policy,
         declared_policy=cells.contract.policy,
         cavities=cavity_rows(cells, order),
+        paired_absent=any(not pair.equals(tables[metric].loc[pair.index]) for pair in pairs.values()),
     )
     ranks = score.round(facts[metric].decimals).rank(ascending=False, na_option="bottom")
-    estimates, gaps = _estimates(tables, metric, order, resamples, seed)
+    estimates, gaps = _estimates(tables, _gaps(tables[metric], pairs, order), order, resamples, seed)
     return _with_rows(board, cells, order, ranks, estimates, gaps, tests)
 
 
@@ -112,7 +114,7 @@ def _with_rows(
     gaps: dict[str, Estimate],
     tests: dict[str, PairedTest],
 ) -> TaskBoard:
-    measured = cells.of_metric(board.metric)
+    measured, sign = cells.of_metric(board.metric), board.facts[0].sign
     counts = status_counts(measured)
     failed = _failures(measured)
     corrected = dict(zip(tests, holm([test.p for test in tests.values()]), strict=True))
@@ -126,11 +128,13 @@ def _with_rows(
             metrics=estimates[name],
             difference=gaps[name],
             p=corrected.get(name, math.nan),
-            verdict=_verdict(corrected.get(name), board.smallest_p),
+            verdict=_verdict(corrected.get(name), board.smallest_p, gaps[name].mean * sign),
+            n_compared=tests[name].n if name in tests else board.n_patients,
             cost=_cost(entries[name]),
             n_failed=failed.get(name, 0),
             n_valid=int(counts["n_valid"][name]),
             n_empty_reference=int(counts["n_empty_reference"][name]),
+            n_hallucinated=int(counts["n_hallucinated"][name]),
             n_missed=int(counts["n_missed"][name]),
             notes=entries[name].notes,
         )
@@ -140,12 +144,11 @@ def _with_rows(
 
 
 def _estimates(
-    tables: dict[str, pd.DataFrame], metric: str, order: list[str], resamples: int, seed: int
+    tables: dict[str, pd.DataFrame], gaps: pd.DataFrame, order: list[str], resamples: int, seed: int
 ) -> tuple[dict[str, dict[str, Estimate]], dict[str, Estimate]]:
     """Returns estimates by entry and metric, and the differences to the best, from the same resamples."""
-    ranked = tables[metric]
-    # An entry that was measured by another definition has no row: NaN.
-    parts = [table.reindex(order) for table in tables.values()] + [ranked.loc[order] - ranked.loc[order[0]]]
+    # An entry that is set apart for a metric has no row: NaN.
+    parts = [table.reindex(order) for table in tables.values()] + [gaps]
     stacked = pd.concat(parts, ignore_index=True).rename_axis(index="entry", columns="patient")
     found = mean_intervals(stacked, np.random.default_rng(seed), resamples)
     flat = [
@@ -160,20 +163,29 @@ def _estimates(
     return estimates, dict(zip(order, flat[size * len(tables) :], strict=True))
 
 
+def _gaps(alone: pd.DataFrame, pairs: dict[str, pd.DataFrame], order: list[str]) -> pd.DataFrame:
+    """Returns every entry minus the best, entries x patients, as they are compared."""
+    best = order[0]
+    rows = {best: alone.loc[best] - alone.loc[best]}
+    rows |= {name: pair.loc[name] - pair.loc[best] for name, pair in pairs.items()}
+    return pd.DataFrame(rows).T.reindex(columns=alone.columns)
+
+
 def _smallest_p(tests: list[PairedTest]) -> float:
     return min(1.0, len(tests) * smallest_p(max((test.n for test in tests), default=0)))
 
 
-def _verdict(p: float | None, smallest: float) -> Verdict:
+def _verdict(p: float | None, smallest: float, gap: float) -> Verdict:
+    """Says what a corrected p-value means, given the difference to the best, positive where it is better."""
     if p is None:
         return "best"
     if p < ALPHA:
-        return "worse"
+        return "better" if gap > 0 else "worse"
     return "cannot tell" if math.isnan(p) or smallest >= ALPHA else "tied"
 
 
 def _failures(measured: pd.DataFrame) -> dict[str, int]:
-    lost = measured[measured["status"].isin(FAILED)]
+    lost = measured[is_lost(measured)]
     cells = lost[["entry", "fold", "seed", "case"]].drop_duplicates()
     return {str(name): int(count) for name, count in cells["entry"].value_counts().items()}
 
@@ -194,7 +206,7 @@ def _refuse_holes(tasks: Sequence[TaskCells], metric: str) -> None:
         for name, reason in (cells.pending | cells.apart.get(metric, {})).items()
     ]
     for cells in tasks:
-        lost = cells.cells.loc[cells.cells["status"].isin(FAILED), "entry"].value_counts().sort_index()
+        lost = cells.cells.loc[is_lost(cells.cells), "entry"].value_counts().sort_index()
         holes += [f"{cells.task}: {name}: {count} values missing" for name, count in lost.items()]
     if holes:
         raise ResultsError("the results are incomplete: " + "; ".join(holes))

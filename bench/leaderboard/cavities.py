@@ -70,12 +70,17 @@ def _row(patients: pd.DataFrame, left_out: pd.DataFrame, entry: str, label: str)
     return CavityRow(
         entry=entry,
         label=label,
-        ef=bland_altman(defined["reference_ef"], defined["ef"]),
-        edv=bland_altman(mine["reference_edv"], mine["edv"]),
-        esv=bland_altman(mine["reference_esv"], mine["esv"]),
+        ef=_agreement(defined, "ef"),
+        edv=_agreement(mine, "edv"),
+        esv=_agreement(mine, "esv"),
         left_out={str(why): int(count) for why, count in out["why"].value_counts().sort_index().items()},
         n_missed=int(out["missed"].sum()),
     )
+
+
+def _agreement(patients: pd.DataFrame, name: str) -> Agreement:
+    reference, measured = patients[f"reference_{name}"], patients[name]
+    return bland_altman(reference, measured, runs=patients["runs"], within=patients[f"{name}_within"])
 
 
 def cavity_lines(rows: Sequence[CavityRow]) -> list[str]:
@@ -84,7 +89,8 @@ def cavity_lines(rows: Sequence[CavityRow]) -> list[str]:
         "EF: ejection fraction (EDV - ESV) / EDV in % of each patient, mean of its seeds and folds; EDV, ESV: volume "
         "at end-diastole, end-systole.",
         "bias: prediction minus reference, mean over patients with its t interval; of EF in percentage points. "
-        "Limits of agreement: bias -/+ 1.96 SD, between which lie 95% of normal differences (Bland, Altman 1986).",
+        "Limits of agreement: bias -/+ 1.96 SD, between which lie 95% of normal differences of a single run; the SD "
+        "holds the variance between patients and, over seeds and folds, within them (Bland, Altman 1986, 1999).",
     ]
     lines += [
         f"{row.entry}, {row.label}: without EF "

@@ -22,6 +22,7 @@ from bench.leaderboard.planned import PlannedStudy, read_planned, relabel, withi
 from bench.results.select import current_finals, test_looks
 from bench.results.store import Store
 from bench.stats.aggregate import Policy, per_patient
+from bench.stats.together import per_patient_together
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class TaskCells:
             diagonal; one definition per metric and label. What a failed or absent run does not give is a row with
             status ``missing``.
         notes: What a reader must know of the task's results.
-        apart: By metric and entry, why an entry has no cells of a metric: it was measured by another definition.
+        apart: By metric and entry, why an entry has no cells of a metric: it was measured by another definition, or
+            a complete trial of it was not measured at all.
         contract: What the task declares.
         asked_policy: What empty masks count where not what the task declares.
     """
@@ -76,7 +78,15 @@ class TaskCells:
 
     def facts(self, name: str) -> MetricFacts:
         """Returns what a table must know of a metric; errors as in `of_metric`."""
-        return metric_facts(name, str(self.of_metric(name)["unit"].iloc[0]))
+        rows = self.of_metric(name)
+        known = rows[["label", "definition"]].dropna().drop_duplicates("label")
+        definitions = dict(zip(known["label"], known["definition"], strict=True))
+        return metric_facts(name, str(rows["unit"].iloc[0]), definitions, self._length())
+
+    def _length(self) -> str:
+        """Returns the unit of lengths: what was measured tells, else the task."""
+        units = self.cells["unit"]
+        return next((unit for unit in ("mm", "px") if (units == unit).any()), self.contract.unit)
 
     def check_ranked(self, name: str) -> None:
         """Checks that entries may be ranked by a metric.
@@ -93,6 +103,19 @@ class TaskCells:
         """Returns a metric's values, entries x patients; errors as in `of_metric`."""
         facts = self.facts(name)
         return per_patient(self.of_metric(name), facts.worst, self.policy, facts.agreed)
+
+    def together(self, name: str, entries: Sequence[str], alone: pd.DataFrame) -> pd.DataFrame:
+        """Returns a metric's values of entries that are to be compared with each other; see `per_patient_together`.
+
+        Args:
+            name: Metric.
+            entries: Names.
+            alone: What `patients` returns of the metric.
+        """
+        facts = self.facts(name)
+        return per_patient_together(
+            self.of_metric(name), entries, facts.worst, self.policy, facts.agreed, alone
+        )
 
 
 def load_tasks(
@@ -145,7 +168,7 @@ def _load_task(
             entries.append(make_entry(name, mine, current_finals(mine, code), looks.get(name, 0), gone))
     chosen = pd.concat([e.finals for e in entries]) if entries else current_finals(rows.iloc[:0])
     contract = read_contract(store, trials, task)
-    complete = int((chosen["status"] == "complete").sum())
+    complete = chosen.loc[chosen["status"] == "complete", RUN]
     one = one_definition(_values(store, chosen), complete, contract.tolerances)
     runs = _expected_runs(chosen, mine_planned)
     cells = without(_full_grid(one.values, [e.name for e in entries], runs), one.apart)

@@ -11,13 +11,11 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.leaderboard.cells import TaskCells
+from bench.leaderboard.sides import AXES, Labels, Sides, all_sides, labels_of, matching, sides_of
 from bench.leaderboard.table import Estimate
 from bench.stats.intervals import RESAMPLES, mean_intervals
 from bench.stats.paired import ALPHA, PairedTest, compare, holm, smallest_p
 
-AXES = ("model", "loss")
-
-Labels = Mapping[str, str]
 Answer = Literal["supported", "refuted", "undecided"]
 
 
@@ -122,54 +120,39 @@ def answer_claims(
 def _measure(
     claim: Mapping[str, Any], cells: TaskCells, resamples: int, seed: int, compare_axes: Sequence[str]
 ) -> list[_Measured]:
-    pairs = list(product(_sides(claim["better"]), _sides(claim["than"])))
+    metric, pairs = _metric(claim), list(product(all_sides(claim["better"]), all_sides(claim["than"])))
     try:
-        cells.check_ranked(_metric(claim))
+        cells.check_ranked(metric)
     except BenchError as error:
-        nothing = PairedTest(0, math.nan, 1.0, math.nan, math.nan)
-        return [_Measured(better, than, Estimate(math.nan), nothing, str(error)) for better, than in pairs]
-    values, sign = cells.patients(_metric(claim)), cells.facts(_metric(claim)).sign
-    labels = _labels(cells).loc[values.index]
+        return [_nothing(better, than, str(error)) for better, than in pairs]
+    values, sign = cells.patients(metric), cells.facts(metric).sign
     found = []
     for better, than in pairs:
-        table, why = _paired_table(values * sign, labels, better, than, compare_axes)
+        sides = sides_of(cells, metric, better, than, compare_axes)
+        if sides.why:
+            found.append(_nothing(better, than, sides.why))
+            continue
+        table = _sides_together(cells, metric, sides, values) * sign
         test = compare(table, "better", "than", _margin(claim))
-        if not why and not test.can_tell:
+        why = ""
+        if not test.can_tell:
             why = f"{test.n} patients cannot give a p-value below {smallest_p(test.n):.3g}"
         found.append(_Measured(better, than, _gap(table, resamples, seed), test, why))
     return found
 
 
-def _paired_table(
-    values: pd.DataFrame, labels: pd.DataFrame, better: Labels, than: Labels, compare_axes: Sequence[str]
-) -> tuple[pd.DataFrame, str]:
-    """Returns the two sides x patients, and why they are empty where they are."""
-    free = [axis for axis in compare_axes if axis not in better and axis not in than]
-    sides = {"better": _matching(labels, better), "than": _matching(labels, than)}
-    keys = {side: {tuple(labels.loc[name, free]) for name in names} for side, names in sides.items()}
-    common = keys["better"] & keys["than"]
-    rows = {}
-    for side, names in sides.items():
-        paired = [name for name in names if tuple(labels.loc[name, free]) in common]
-        rows[side] = values.loc[paired].mean(axis=0, skipna=False)
-    table = pd.DataFrame(rows).T.rename_axis(index="entry", columns="patient")
-    for side, wanted in (("better", better), ("than", than)):
-        if not sides[side]:
-            return table, f"no ranked entry has {describe_side(wanted)}"
-    return table, "" if common else f"no {' or '.join(free)} has both sides"
+def _nothing(better: Labels, than: Labels, why: str) -> _Measured:
+    return _Measured(better, than, Estimate(math.nan), PairedTest(0, math.nan, 1.0, math.nan, math.nan), why)
 
 
-def _labels(cells: TaskCells) -> pd.DataFrame:
-    return pd.DataFrame(
-        {axis: {entry.name: getattr(entry, axis) for entry in cells.entries} for axis in AXES}
-    )
-
-
-def _matching(labels: pd.DataFrame, wanted: Labels) -> list[str]:
-    match = pd.Series(True, labels.index)
-    for axis, label in wanted.items():
-        match &= labels[axis] == label
-    return [str(name) for name in labels.index[match]]
+def _sides_together(cells: TaskCells, metric: str, sides: Sides, values: pd.DataFrame) -> pd.DataFrame:
+    """Returns the means of two sides' entries, the two sides x patients; NaN where an entry has no value."""
+    together = cells.together(metric, [*sides.better, *sides.than], values)
+    rows = {
+        name: together.loc[list(entries)].mean(axis=0, skipna=False)
+        for name, entries in (("better", sides.better), ("than", sides.than))
+    }
+    return pd.DataFrame(rows).T.rename_axis(index="entry", columns="patient")
 
 
 def _gap(table: pd.DataFrame, resamples: int, seed: int) -> Estimate:
@@ -204,29 +187,16 @@ def _overall(answers: Sequence[Answer]) -> Answer:
 
 
 def _notes(claim: Mapping[str, Any], cells: TaskCells) -> tuple[str, ...]:
-    labels = _labels(cells)
+    labels = labels_of(cells)
     used = {
         name
-        for side in (*_sides(claim["better"]), *_sides(claim["than"]))
-        for name in _matching(labels, side)
+        for side in (*all_sides(claim["better"]), *all_sides(claim["than"]))
+        for name in matching(labels, side)
     }
     marked = sorted(entry.name for entry in cells.entries if entry.name in used and entry.notes)
     notes = [f"rests on marked results: {', '.join(marked)}"] if marked else []
     apart = cells.apart.get(_metric(claim), {})
     return (*notes, *(f"left out: {name} ({apart[name]})" for name in sorted(used) if name in apart))
-
-
-def _sides(side: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Returns every combination of the labels that a side lists."""
-    listed = {
-        axis: [labels] if isinstance(labels, str) else list(labels) for axis, labels in side.items() if labels
-    }
-    return [dict(zip(listed, chosen, strict=True)) for chosen in product(*listed.values())]
-
-
-def describe_side(side: Labels) -> str:
-    """Writes a side, e.g. ``unet + dice``."""
-    return " + ".join(side[axis] for axis in AXES if axis in side) or "anything"
 
 
 def _metric(claim: Mapping[str, Any]) -> str:

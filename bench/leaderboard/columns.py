@@ -11,7 +11,7 @@ from bench.leaderboard.table import EntryRow, Estimate, TaskBoard
 NOTHING = "–"
 OF_TRIALS = ("loss", "parameters", "train_s")
 """Columns that predictions of unknown origin do not have."""
-MARKS = {"best": "best", "tied": "=", "worse": "", "cannot tell": "?"}
+MARKS = {"best": "best", "tied": "=", "worse": "", "better": "!", "cannot tell": "?"}
 
 Value = str | int | float | None
 
@@ -46,17 +46,19 @@ def columns(board: TaskBoard) -> list[Column]:
         _plain("loss", "loss", lambda row: row.loss, lambda row: row.loss, keep=9, align="left"),
         _metric(ranked, interval=True, keep=9),
         _difference(ranked),
-        _plain("p", "p", _p_text, lambda row: _number(row.p), keep=8),
-        *(_metric(facts, interval=False, keep=7 - place) for place, facts in enumerate(others)),
-        _plain("parameters", "params", _parameters, lambda row: row.cost.parameters, keep=5),
+        _p(board),
+        *(_metric(facts, interval=False, keep=max(6 - place, 2)) for place, facts in enumerate(others)),
+        _plain("parameters", "params", _parameters, lambda row: row.cost.parameters, keep=3),
         _plain("train_s", "train", lambda row: duration(row.cost.train_s), lambda row: _number(row.cost.train_s),
-               keep=5),
+               keep=3),
         _plain("cases", "cases", lambda row: str(board.n_cases), lambda row: board.n_cases, keep=1),
-        _plain("n_valid", "valid", lambda row: str(row.n_valid), lambda row: row.n_valid, keep=0),
+        _plain("n_valid", "valid", lambda row: str(row.n_valid), lambda row: row.n_valid, keep=7),
         _plain("n_empty_reference", "empty", lambda row: str(row.n_empty_reference),
-               lambda row: row.n_empty_reference, keep=0),
-        _plain("n_failed", "fail", lambda row: str(row.n_failed), lambda row: row.n_failed, keep=6),
-        _plain("n_missed", "miss", lambda row: str(row.n_missed), lambda row: row.n_missed, keep=6),
+               lambda row: row.n_empty_reference, keep=7),
+        _plain("n_hallucinated", "false", lambda row: str(row.n_hallucinated), lambda row: row.n_hallucinated,
+               keep=2),
+        _plain("n_failed", "fail", lambda row: str(row.n_failed), lambda row: row.n_failed, keep=8),
+        _plain("n_missed", "miss", lambda row: str(row.n_missed), lambda row: row.n_missed, keep=8),
     ]  # fmt: skip
     return every if board.n_folds else [column for column in every if column.key not in OF_TRIALS]
 
@@ -132,6 +134,19 @@ def _difference(facts: MetricFacts) -> Column:
     return Column(key="difference", title="to best", text=text, value=value, keep=4)
 
 
+def _p(board: TaskBoard) -> Column:
+    def text(row: EntryRow) -> str:
+        if row.verdict == "best":
+            return "best"
+        p = f"{p_text(row.p)} {MARKS[row.verdict]}".strip() if not math.isnan(row.p) else "?"
+        return p if row.n_compared == board.n_patients else f"{p} (n={row.n_compared})"
+
+    def value(row: EntryRow) -> dict[str, Value]:
+        return {"p": _number(row.p), "p_patients": None if row.verdict == "best" else row.n_compared}
+
+    return Column(key="p", title="p", text=text, value=value, keep=8)
+
+
 def _estimate(name: str, estimate: Estimate) -> dict[str, Value]:
     return {
         name: _number(estimate.mean),
@@ -146,9 +161,3 @@ def _number(value: float) -> float | None:
 
 def _parameters(row: EntryRow) -> str:
     return NOTHING if row.cost.parameters is None else count_text(row.cost.parameters)
-
-
-def _p_text(row: EntryRow) -> str:
-    if row.verdict == "best":
-        return "best"
-    return f"{p_text(row.p)} {MARKS[row.verdict]}".strip() if not math.isnan(row.p) else "?"

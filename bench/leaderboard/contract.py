@@ -20,11 +20,13 @@ class Contract:
         policy: What empty masks count.
         tolerances: Tolerance by label, in the task's unit; empty where the task declares none.
         cavities: Labels whose ejection fraction is told.
+        unit: Of lengths, ``mm`` or ``px``; empty where it is not known.
     """
 
     policy: Policy = "nnunet"
     tolerances: dict[str, float] = field(default_factory=dict)
     cavities: tuple[str, ...] = ()
+    unit: str = ""
 
 
 def read_contract(store: Store, trials: pd.DataFrame, task: str) -> Contract:
@@ -49,7 +51,7 @@ def read_contract(store: Store, trials: pd.DataFrame, task: str) -> Contract:
             f"{store.root}: task {task} has the policy {policy!r} for empty masks; "
             f"this medseg-bench knows {', '.join(POLICIES)}"
         )
-    return Contract(policy, _tolerances(tree), tuple(tree.get("cavities", ())))
+    return Contract(policy, _tolerances(tree), tuple(tree.get("cavities", ())), tree.get("unit", ""))
 
 
 def _tolerances(tree: Mapping[str, Any]) -> dict[str, float]:

@@ -1,4 +1,7 @@
-"""One definition per metric and label: values of two definitions are neither averaged nor compared."""
+"""One definition per metric and label: values of two definitions are neither averaged nor compared.
+
+Nor is what was never measured: an old trial without a metric's values did not fail at it.
+"""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +22,7 @@ class OneDefinition:
     """Values that can be compared.
 
     Args:
-        values: The rows of the chosen definitions, of entries that have these in every trial.
+        values: The rows of the chosen definitions, of entries that have these in every complete trial.
         apart: By metric and entry, why an entry's values of a metric are not among them.
         notes: What was chosen, where trials differ.
     """
@@ -29,26 +32,31 @@ class OneDefinition:
     notes: tuple[str, ...] = ()
 
 
-def one_definition(values: pd.DataFrame, trials: int, tolerances: Mapping[str, float]) -> OneDefinition:
-    """Chooses a definition per metric and label: today's if every trial has it, else the one that most have.
+def one_definition(
+    values: pd.DataFrame, complete: pd.DataFrame, tolerances: Mapping[str, float]
+) -> OneDefinition:
+    """Chooses a definition per metric and label: today's if every measured trial has it, else what most have.
 
     Of definitions that equally many trials have, the newest version is taken. An entry with a trial that has others
-    but not the chosen one is set apart for that metric: it did not fail, it was measured by another measure.
+    but not the chosen one is set apart for that metric: it did not fail, it was measured by another measure. So is
+    one with a complete trial that has no value of the metric at all: it was not measured by it.
 
     Args:
         values: Columns entry, fold, seed, metric, label, definition and more; a run of an entry is a trial.
-        trials: Complete trials of all entries together.
+        complete: Complete trials of all entries; columns entry, fold, seed.
         tolerances: Tolerance by label, as the task declares it today.
     """
+    apart = _unmeasured(values, complete)
     held = values[[*RUN, *PLACE, "definition"]].drop_duplicates()
     several = held.groupby(PLACE, observed=True)["definition"].transform("nunique") > 1
     if not several.any():
-        return OneDefinition(values)
+        return OneDefinition(without(values, apart), apart)
+    measured = held[[*RUN, "metric"]].drop_duplicates()["metric"].value_counts()
     chosen: dict[tuple[str, str], str] = {}
     told: dict[tuple[str, str], list[str]] = {}
-    apart: Apart = {}
     for place, rows in held[several].groupby(PLACE, observed=True):
         metric, label = map(str, place)
+        trials = int(measured[metric])
         number = {str(name): int(count) for name, count in rows["definition"].value_counts().items()}
         today = _today(metric, tolerances.get(label))
         taken = today if number.get(today) == trials else _most(number)
@@ -63,6 +71,21 @@ def one_definition(values: pd.DataFrame, trials: int, tolerances: Mapping[str, f
     kept = values[wanted.isna() | (wanted == values["definition"])]
     notes = tuple(f"{metric} ({', '.join(labels)}): {text}" for (metric, text), labels in told.items())
     return OneDefinition(without(kept, apart), apart, notes)
+
+
+def _unmeasured(values: pd.DataFrame, complete: pd.DataFrame) -> Apart:
+    """Returns the entries with a complete trial without any value of a metric that others were measured by."""
+    total = complete.groupby("entry", observed=True).size()
+    measured = values[[*RUN, "metric"]].drop_duplicates()
+    has = measured.groupby(["metric", "entry"], observed=True).size()
+    lacking = total - has.unstack(fill_value=0).reindex(columns=total.index, fill_value=0)
+    apart: Apart = {}
+    for metric, row in lacking.iterrows():
+        for entry, number in row[row > 0].items():
+            trials = f"{number} of {total[str(entry)]} complete trials"
+            reason = f"{metric} not measured in {trials}: not compared; `bench rescore` may add it"
+            apart.setdefault(str(metric), {})[str(entry)] = reason
+    return apart
 
 
 def without(rows: pd.DataFrame, apart: Apart) -> pd.DataFrame:

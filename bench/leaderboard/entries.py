@@ -1,6 +1,6 @@
 """The entries of a task: which of their trials count, and what a reader must know of them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -113,7 +113,15 @@ def with_holes(entry: Entry, runs: pd.DataFrame, values: pd.DataFrame, apart: Ap
     holes = wanted - int((values["entry"] == entry.name).sum())
     if holes:
         notes.append(f"incomplete: {holes} values that others have counted as worst")
-    return replace(entry, notes=(*notes, *reasons.values()))
+    return replace(entry, notes=(*notes, *_grouped(reasons)))
+
+
+def _grouped(reasons: Mapping[str, str]) -> list[str]:
+    """Writes reasons that differ in the metric's name only as one."""
+    metrics: dict[str, list[str]] = {}
+    for metric, reason in reasons.items():
+        metrics.setdefault(reason.removeprefix(metric), []).append(metric)
+    return [", ".join(names) + reason for reason, names in metrics.items()]
 
 
 def _size(values: pd.DataFrame, but: Collection[str]) -> int:

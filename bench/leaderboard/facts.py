@@ -1,12 +1,14 @@
 """What a table must know of a metric."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import isnan, nan
 
 from bench.stats.aggregate import Worst
 from medseg.errors import RegistryError, UnknownNameError
 from medseg.metrics import METRICS
-from medseg.metrics.spec import MetricSpec, Quantity
+from medseg.metrics.spec import TOLERANCE, MetricSpec, Quantity
 
 DECIMALS: dict[Quantity, int] = {"ratio": 3, "length": 2, "volume": 1}
 
@@ -17,7 +19,7 @@ class MetricFacts:
 
     Args:
         name: Registered name.
-        title: Heading, with its unit.
+        title: Heading, with its unit or tolerance.
         unit: ``"mm"``, ``"px"``, ``"mL"`` or empty.
         quantity: ``"ratio"``, ``"length"`` or ``"volume"``.
         higher_is_better: Direction.
@@ -26,6 +28,8 @@ class MetricFacts:
         ranked: Whether entries may be ranked by it; else it is only reported. Never where failed values are left
             out: whoever fails on the hard cases would win.
         decimals: Shown digits; ranks are made from what is shown.
+        definitions: What was measured, by label; empty where nobody asked.
+        tolerances: What counted as no error, by label; empty where the metric has no tolerance.
     """
 
     name: str
@@ -37,6 +41,8 @@ class MetricFacts:
     agreed: float
     ranked: bool
     decimals: int
+    definitions: dict[str, str] = field(default_factory=dict)
+    tolerances: dict[str, float] = field(default_factory=dict)
 
     def text(self, value: float) -> str:
         """Writes a value with the metric's digits."""
@@ -48,7 +54,9 @@ class MetricFacts:
         return 1 if self.higher_is_better else -1
 
 
-def metric_facts(name: str, unit: str) -> MetricFacts:
+def metric_facts(
+    name: str, unit: str, definitions: Mapping[str, str] | None = None, length: str = ""
+) -> MetricFacts:
     """Returns what a table must know of a metric.
 
     Results may hold a metric that is not installed here (a plugin's). Its unit then tells: a length is better
@@ -57,6 +65,8 @@ def metric_facts(name: str, unit: str) -> MetricFacts:
     Args:
         name: Name in the results.
         unit: Unit in the results.
+        definitions: Definition ids in the results, by label.
+        length: Unit of lengths, ``mm`` or ``px``, if known: that of a tolerance.
     """
     spec = known_spec(name)
     if spec is not None:
@@ -65,10 +75,12 @@ def metric_facts(name: str, unit: str) -> MetricFacts:
         quantity, worst = "volume", nan
     else:
         quantity, worst = ("length", "diagonal") if unit else ("ratio", 0.0)
-    title = spec.title if spec else name
+    definitions = dict(definitions or {})
+    tolerances = _tolerances(spec, definitions)
+    title, note = spec.title if spec else name, unit or _range(tolerances, length)
     return MetricFacts(
         name=name,
-        title=f"{title} ({unit})" if unit else title,
+        title=f"{title} ({note})" if note else title,
         unit=unit,
         quantity=quantity,
         higher_is_better=spec.higher_is_better if spec else not unit,
@@ -76,7 +88,26 @@ def metric_facts(name: str, unit: str) -> MetricFacts:
         agreed=spec.empty.agreed if spec and spec.empty else nan,
         ranked=(spec is None or spec.ranked) and (isinstance(worst, str) or not isnan(worst)),
         decimals=DECIMALS[quantity],
+        definitions=definitions,
+        tolerances=tolerances,
     )
+
+
+def _tolerances(spec: MetricSpec | None, definitions: Mapping[str, str]) -> dict[str, float]:
+    """Reads the tolerances from definition ids, e.g. 2 from ``nsd/marching-cubes/tau=2/v1``."""
+    if spec is None or not spec.needs_tolerance:
+        return {}
+    (part,) = (part for part in spec.definition.split("/") if TOLERANCE in part)
+    pattern = re.escape(part).replace(re.escape(TOLERANCE), r"(\d[^/]*)")
+    found = {label: re.search(f"(?:^|/){pattern}(?:/|$)", text) for label, text in definitions.items()}
+    return {label: float(match[1]) for label, match in found.items() if match}
+
+
+def _range(tolerances: Mapping[str, float], length: str) -> str:
+    if not tolerances:
+        return ""
+    ends = dict.fromkeys(f"{end:g}" for end in (min(tolerances.values()), max(tolerances.values())))
+    return f"{'–'.join(ends)} {length}".strip()
 
 
 def known_spec(name: str) -> MetricSpec | None:

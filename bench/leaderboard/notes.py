@@ -1,5 +1,6 @@
 """What stands under a table, the same in every format."""
 
+from bench.leaderboard.facts import MetricFacts
 from bench.leaderboard.table import TaskBoard
 from bench.stats.aggregate import BRATS_DISTANCE, Policy
 from bench.stats.paired import ALPHA
@@ -69,9 +70,20 @@ def footer(board: TaskBoard) -> list[str]:
     lost = "train: mean time of a final trial. fail: trials x cases" if board.n_folds else "fail: cases"
     lines.append(
         f"{lost} without a value, counted as the worst. miss: labels there, not predicted. "
-        "valid: there and predicted. empty: not there."
+        "valid: there and predicted. empty: not there. false: of these, predicted nonetheless."
     )
+    lines += [_tolerance_line(facts) for facts in board.facts if facts.tolerances]
     return lines
+
+
+def _tolerance_line(facts: MetricFacts) -> str:
+    """Writes what a metric with a tolerance is, e.g. ``NSD (2 mm): nsd/marching-cubes/tau=2/v1.``"""
+    labels: dict[str, list[str]] = {}
+    for label, definition in facts.definitions.items():
+        labels.setdefault(definition, []).append(label)
+    several = len(labels) > 1
+    told = [f"{name} ({', '.join(who)})" if several else name for name, who in labels.items()]
+    return f"{facts.title}: {', '.join(told)}."
 
 
 def _test_lines(board: TaskBoard) -> list[str]:
@@ -82,6 +94,15 @@ def _test_lines(board: TaskBoard) -> list[str]:
     shown = {row.verdict for row in board.rows}
     if "tied" in shown:
         lines[0] += f" =: not separable from the best (p >= {ALPHA:g})."
+    if "better" in shown:
+        lines.append(f"!: p < {ALPHA:g}, but the difference speaks against the entry with the best mean.")
+    if board.paired_absent:
+        lines.append(
+            "to best and p: a label that is not there counts for who left it out as found without error where the "
+            "other predicted it or failed; so the difference is not that of the means."
+        )
+    if any(row.n_compared != board.n_patients for row in board.rows):
+        lines.append(f"n: patients of a test, where not all {board.n_patients}.")
     if "cannot tell" in shown:
         lines.append(
             f"?: cannot tell; {plural(board.n_patients, 'patient')} and {tests} "

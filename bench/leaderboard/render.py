@@ -9,9 +9,10 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.leaderboard.cavities import COLUMNS, cavity_lines
-from bench.leaderboard.claims import ClaimResult, Comparison, describe_side
+from bench.leaderboard.claims import ClaimResult, Comparison
 from bench.leaderboard.columns import NOTHING, columns, p_text
 from bench.leaderboard.notes import footer, heading, marks
+from bench.leaderboard.sides import describe_side
 from bench.leaderboard.table import Estimate, TaskBoard
 
 STYLES = ("md", "csv", "json")

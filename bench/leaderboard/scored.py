@@ -21,8 +21,8 @@ from bench.stats.aggregate import Policy, status_counts
 from bench.stats.intervals import mean_intervals
 from medseg.tasks import TaskSpec
 
-MEAN = "mean"
-"""Row of a metric's mean over labels."""
+MEAN = "mean of labels"
+COUNTS = {"n_valid": "valid", "n_empty_reference": "empty", "n_missed": "miss", "n_failed": "fail"}
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,15 @@ class LabelRow:
     Args:
         facts: The metric.
         label: The label; `MEAN` for the mean over labels.
+        is_mean: Whether it is the mean: a label may have any name.
         estimate: Mean over patients with its interval.
         median: Over patients; NaN where no patient has a value.
-        counts: Cases by what happened: n_valid, n_empty_reference, n_missed, n_failed.
+        counts: Cases by what happened: n_valid, n_empty_reference, n_hallucinated, n_missed, n_failed.
     """
 
     facts: MetricFacts
     label: str
+    is_mean: bool
     estimate: Estimate
     median: float
     counts: Mapping[str, int]
@@ -63,7 +65,7 @@ def scored_cells(
     entries = tuple(Entry(system, system, "", nothing) for system in systems)
     if task is None:
         return TaskCells("scores", entries, {}, cells, contract=Contract(policy or "nnunet"))
-    contract = Contract(task.empty_policy, task.tolerances() or {}, task.cavities)
+    contract = Contract(task.empty_policy, task.tolerances() or {}, task.cavities, task.unit)
     return TaskCells(task.name, entries, {}, cells, contract=contract, asked_policy=policy)
 
 
@@ -88,29 +90,32 @@ def label_rows(cells: TaskCells, system: str, metrics: Sequence[str], seed: int 
         seed: Of the bootstrap.
     """
     mine = cells.cells[cells.cells["entry"] == system]
+    parts = {name: _by_label(cells, mine[mine["metric"] == name], name) for name in metrics}
+    tables = {name: part.patients(name) for name, part in parts.items()}
+    # One resampling for all: patients are the same, and drawing them takes longest.
+    stacked = pd.concat(tables.values(), ignore_index=True).rename_axis(index="entry", columns="patient")
+    found = mean_intervals(stacked, np.random.default_rng(seed))
+    estimates = map(Estimate, *(each.tolist() for each in (found.mean, found.low, found.high)))
     rows = []
-    for name in metrics:
-        found = mine[mine["metric"] == name]
-        labels = list(dict.fromkeys(found["label"]))
-        parts = [found.assign(entry=found["label"])]
-        # A mean of volumes of unlike organs says nothing.
-        if len(labels) > 1 and cells.facts(name).ranked:
-            parts.append(found.assign(entry=MEAN))
-            labels.append(MEAN)
-        each = replace(cells, cells=pd.concat(parts, ignore_index=True))
-        values = each.patients(name).loc[labels]
-        counts = status_counts(each.cells)
-        found_intervals = mean_intervals(values, np.random.default_rng(seed))
-        medians = values.median(axis=1)
-        for place, label in enumerate(labels):
-            estimate = Estimate(
-                float(found_intervals.mean[place]),
-                float(found_intervals.low[place]),
-                float(found_intervals.high[place]),
-            )
-            number = {str(key): int(count) for key, count in counts.loc[label].items()}
-            rows.append(LabelRow(each.facts(name), label, estimate, float(medians[label]), number))
+    for name, part in parts.items():
+        facts, counts, medians = part.facts(name), status_counts(part.cells), tables[name].median(axis=1)
+        labels = list(dict.fromkeys(part.cells["label"]))
+        for place in tables[name].index:
+            is_mean = place == len(labels)
+            number = {str(key): int(count) for key, count in counts.loc[place].items()}
+            label = MEAN if is_mean else labels[place]
+            rows.append(LabelRow(facts, label, is_mean, next(estimates), float(medians[place]), number))
     return rows
+
+
+def _by_label(cells: TaskCells, rows: pd.DataFrame, metric: str) -> TaskCells:
+    """Returns cells whose entries are the places of the labels, and after them the mean where there is one."""
+    number, labels = pd.factorize(rows["label"])
+    parts = [rows.assign(entry=number)]
+    # A mean of volumes of unlike organs says nothing.
+    if len(labels) > 1 and cells.facts(metric).ranked:
+        parts.append(rows.assign(entry=len(labels)))
+    return replace(cells, cells=pd.concat(parts, ignore_index=True))
 
 
 def label_table(rows: Sequence[LabelRow]) -> Table:
@@ -118,14 +123,14 @@ def label_table(rows: Sequence[LabelRow]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for title in ("metric", "label"):
         table.add_column(title, no_wrap=True)
-    for title in ("mean [95% CI]", "median", "valid", "empty", "miss", "fail"):
+    for title in ("mean [95% CI]", "median", *COUNTS.values()):
         table.add_column(Text(title), justify="right", no_wrap=True)
     before = ""
     for row in rows:
         median = NOTHING if np.isnan(row.median) else row.facts.text(row.median)
-        counts = [str(row.counts[f"n_{key}"]) for key in ("valid", "empty_reference", "missed", "failed")]
+        counts = [str(row.counts[key]) for key in COUNTS]
         title = row.facts.title if row.facts.title != before else ""
         cells = [title, row.label, interval_text(row.facts, row.estimate), median, *counts]
-        table.add_row(*map(Text, cells), style="bold" if row.label == MEAN else "")
+        table.add_row(*map(Text, cells), style="bold" if row.is_mean else "")
         before = row.facts.title
     return table

@@ -10,8 +10,9 @@ from rich.console import Console
 from bench.errors import ResultsError
 from bench.leaderboard.board import METRICS, build_task
 from bench.leaderboard.cells import TaskCells, load_tasks
-from bench.leaderboard.claims import AXES, answer_claims
+from bench.leaderboard.claims import answer_claims
 from bench.leaderboard.render import render
+from bench.leaderboard.sides import AXES
 from bench.leaderboard.terminal import Leaderboard
 from bench.plan.identity import code_fingerprint
 from bench.results.files import write_atomic

@@ -8,7 +8,7 @@ from bench.leaderboard.facts import MetricFacts
 from bench.stats.aggregate import Policy
 from bench.stats.agreement import Agreement
 
-Verdict = Literal["best", "tied", "worse", "cannot tell"]
+Verdict = Literal["best", "tied", "worse", "better", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,17 @@ class EntryRow:
         model: Label of its model.
         loss: Label of its loss.
         metrics: Estimates by metric.
-        difference: This entry minus the best, over the same patients, with its interval.
+        difference: This entry minus the best, over the same patients, with its interval. Where one of the two left a
+            label out that is not there and the other did not, it counts as right: not the difference of the means.
         p: Two-sided p-value against the best, after Holm; NaN for the best and where the data cannot tell.
-        verdict: ``best``; ``tied``: not separable from the best; ``worse``; ``cannot tell``: too few patients
-            for any p-value below the level.
+        verdict: ``best``; ``tied``: not separable from the best; ``worse``; ``better``: by its difference better than
+            what has the best mean; ``cannot tell``: too few patients for any p-value below the level.
+        n_compared: Patients that the test and the difference rest on; of the best: all.
         cost: What it costs.
         n_failed: Final trials x cases without a value.
         n_valid: Final trials x cases x labels that are there and were predicted.
         n_empty_reference: Final trials x cases x labels that are not there.
+        n_hallucinated: Of them, those that were predicted.
         n_missed: Final trials x cases x labels that are there but were not predicted.
         notes: What a reader must know.
     """
@@ -63,10 +66,12 @@ class EntryRow:
     difference: Estimate
     p: float
     verdict: Verdict
+    n_compared: int
     cost: Cost
     n_failed: int
     n_valid: int
     n_empty_reference: int
+    n_hallucinated: int
     n_missed: int
     notes: tuple[str, ...] = ()
 
@@ -115,6 +120,8 @@ class TaskBoard:
         policy: What empty masks counted.
         declared_policy: What they count in the task, where something else was asked for.
         cavities: Agreement of ejection fractions and volumes, entry by entry; empty where not measured.
+        paired_absent: Whether a comparison counts labels that one of two entries rightly left out; see
+            `per_patient_together`.
     """
 
     task: str
@@ -133,3 +140,4 @@ class TaskBoard:
     policy: Policy = "nnunet"
     declared_policy: Policy = "nnunet"
     cavities: tuple[CavityRow, ...] = ()
+    paired_absent: bool = False

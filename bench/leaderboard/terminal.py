@@ -16,7 +16,7 @@ from bench.leaderboard.table import CavityRow, TaskBoard, Verdict
 
 GAP = 2
 """Blank columns between two columns: one of padding, one of the box."""
-STYLES: dict[Verdict, str] = {"best": "bold", "tied": "", "cannot tell": "", "worse": ""}
+STYLES: dict[Verdict, str] = {"best": "bold", "tied": "", "cannot tell": "", "worse": "", "better": ""}
 
 
 class Leaderboard:

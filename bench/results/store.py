@@ -6,20 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bench.errors import ResultsError
 from bench.results.additions import Additions, compare_cases, with_rows
 from bench.results.files import write_atomic
-from bench.results.schema import TABLES, UNDECIDED, make_table, upgrade
+from bench.results.parts import make_frame, read_table, write_table
+from bench.results.schema import UNDECIDED, make_table
 
 Row = Mapping[str, Any]
 
 SUITE_FILE = "suite.json"
-
-_NULLABLE = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 
 
 class Store:
@@ -66,8 +63,8 @@ class Store:
             "curves": make_table("curves", _stamped("curves", curves, row)),
         }
         for name, table in tables.items():
-            _write_table(self.root / name / f"{part}-{row['attempt']}.parquet", table)
-        _write_table(self.root / "trials" / f"{part}.parquet", make_table("trials", [row]))
+            write_table(self.root / name / f"{part}-{row['attempt']}.parquet", table)
+        write_table(self.root / "trials" / f"{part}.parquet", make_table("trials", [row]))
         self._drop_other_attempts(part, row["attempt"])
         return True
 
@@ -91,18 +88,26 @@ class Store:
             ResultsError: If there is no such attempt, or it cannot be read.
         """
         row = {"trial": trial, "code": code, "attempt": attempt}
-        part = _part_name(row)
-        earlier = self._earlier(part)
-        if earlier is None or earlier[1] != attempt:
-            raise ResultsError(f"{self.root}: attempt {attempt} of trial {trial} is not there any more")
-        path = self.root / "cases" / f"{part}-{attempt}.parquet"
-        table = _read_table("cases", path)
+        path, table = self._cases_of(row)
         found = compare_cases(table, _stamped("cases", rows, row))
         if found.added and not found.conflicts:
             whole = with_rows(table, found.added)
             if not dry_run:
-                _write_table(path, whole)
+                write_table(path, whole)
         return found
+
+    def cases_of(self, trial: str, code: str, attempt: int) -> pd.DataFrame:
+        """Returns the case rows of one committed trial, which `cases` would look for among all.
+
+        Args:
+            trial: Id of the trial.
+            code: Of the code that made it.
+            attempt: Its number.
+
+        Raises:
+            ResultsError: If there is no such attempt, or it cannot be read.
+        """
+        return make_frame("cases", [self._cases_of({"trial": trial, "code": code, "attempt": attempt})[1]])
 
     def trials(self) -> pd.DataFrame:
         """Returns one row per trial and code, in the order in which they finished.
@@ -110,7 +115,7 @@ class Store:
         Raises:
             ResultsError: If a part is damaged, alien or of a newer version.
         """
-        return _frame("trials", self._parts()).sort_values(["finished_at", "trial"], ignore_index=True)
+        return make_frame("trials", self._parts()).sort_values(["finished_at", "trial"], ignore_index=True)
 
     def cases(self, trials: Collection[str] | None = None, part: str | None = None) -> pd.DataFrame:
         """Returns the case rows of committed trials.
@@ -122,11 +127,11 @@ class Store:
         Raises:
             ResultsError: If a part is missing, damaged, alien or of a newer version.
         """
-        return _frame("cases", self._rows_of("cases", trials, part))
+        return make_frame("cases", self._rows_of("cases", trials, part))
 
     def curves(self, trials: Collection[str] | None = None) -> pd.DataFrame:
         """Returns the learning curves of committed trials; arguments and errors as in `cases`."""
-        return _frame("curves", self._rows_of("curves", trials, None))
+        return make_frame("curves", self._rows_of("curves", trials, None))
 
     def write_suite(self, suite: Row) -> None:
         """Keeps the resolved suite, as JSON, beside the tables."""
@@ -155,7 +160,7 @@ class Store:
     def _parts(self, trials: Collection[str] | None = None) -> list[Any]:
         wanted = None if trials is None else set(trials)
         return [
-            _read_table("trials", path)
+            read_table("trials", path)
             for path in sorted((self.root / "trials").glob("*.parquet"))
             if wanted is None or path.stem.rpartition("-")[0] in wanted
         ]
@@ -169,24 +174,41 @@ class Store:
         try:
             return self._read_rows(name, trials, part)
         except FileNotFoundError as error:
-            raise ResultsError(
-                f"{error.filename}: this part of a trial is missing; put it back, or delete the trial's part in "
-                f"{self.root / 'trials'} and run the suite again"
-            ) from error
+            raise self._hole(error) from error
 
     def _read_rows(self, name: str, trials: Collection[str] | None, part: str | None) -> list[Any]:
         tables = []
         for table in self._parts(trials):
             row = table.select(["trial", "code", "attempt"]).to_pylist()[0]
-            found = _read_table(name, self.root / name / f"{_part_name(row)}-{row['attempt']}.parquet")
+            found = read_table(name, self.root / name / f"{_part_name(row)}-{row['attempt']}.parquet")
             tables.append(found if part is None else found.filter(pc.field("part") == part))
         return tables
+
+    def _cases_of(self, row: Row) -> tuple[Path, Any]:
+        """Returns the path of a trial's cases and what it holds; the trial's own part says which attempt counts."""
+        part, attempt = _part_name(row), row["attempt"]
+        earlier = self._earlier(part)
+        if earlier is None or earlier[1] != attempt:
+            raise ResultsError(
+                f"{self.root}: attempt {attempt} of trial {row['trial']} is not there any more"
+            )
+        path = self.root / "cases" / f"{part}-{attempt}.parquet"
+        try:
+            return path, read_table("cases", path)
+        except FileNotFoundError as error:
+            raise self._hole(error) from error
+
+    def _hole(self, error: FileNotFoundError) -> ResultsError:
+        return ResultsError(
+            f"{error.filename}: this part of a trial is missing; put it back, or delete the trial's part in "
+            f"{self.root / 'trials'} and run the suite again"
+        )
 
     def _earlier(self, part: str) -> tuple[str, int] | None:
         path = self.root / "trials" / f"{part}.parquet"
         if not path.exists():
             return None
-        row = _read_table("trials", path).to_pylist()[0]
+        row = read_table("trials", path).to_pylist()[0]
         return row["status"], row["attempt"]
 
     def _drop_other_attempts(self, part: str, attempt: int) -> None:
@@ -209,43 +231,5 @@ def _stamped(name: str, rows: Iterable[Row], trial: Row) -> list[dict[str, Any]]
     return stamped
 
 
-def _write_table(path: Path, table: Any) -> None:
-    # A single row grows by compression, and takes twice as long to read.
-    compression = "zstd" if len(table) > 1 else "none"
-    write_atomic(path, lambda draft: pq.write_table(table, draft, compression=compression))
-
-
 def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-
-
-def _remedy(name: str, path: Path) -> str:
-    part = path if name == "trials" else path.parents[1] / "trials" / f"{path.stem.rsplit('-', 1)[0]}.parquet"
-    return f"delete {part} and run the suite again: that trial is then made anew"
-
-
-def _read_table(name: str, path: Path) -> Any:
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read(use_threads=False)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ResultsError(f"{path}: damaged or not Parquet ({reason}); {_remedy(name, path)}") from error
-    table = upgrade(name, table, str(path))
-    if name == "trials" and len(table) != 1:
-        raise ResultsError(
-            f"{path}: must hold one trial, holds {len(table)}; delete it and run the suite again"
-        )
-    return table
-
-
-def _frame(name: str, tables: list[Any]) -> pd.DataFrame:
-    schema = TABLES[name]
-    table = pa.concat_tables(tables) if tables else schema.empty_table()
-    frame: pd.DataFrame = table.to_pandas()
-    for field in schema:
-        if field.nullable and field.type in _NULLABLE:
-            frame[field.name] = table[field.name].to_pandas(types_mapper=_NULLABLE.get)
-    return frame

@@ -1,32 +1,28 @@
 """Measures the kept predictions of a run again. Trains nothing, and imports neither Ray nor torch."""
 
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from bench.errors import BenchError, ResultsError
+from bench.errors import BenchError, DataMissingError, ResultsError
 from bench.results.lock import RunLock
 from bench.results.store import Store
-from bench.run.rescore_case import KeptCase, KeptTrial
+from bench.run.rescore_case import KeptTrial
 from bench.run.rescore_data import Tasks
-from bench.run.rescore_metrics import Asked
+from bench.run.rescore_metrics import Asked, comparable_metric
+from bench.run.rescore_trial import measure_trial
 from medseg.data import DataSet
 from medseg.errors import DataError
-from medseg.metrics import METRICS
-from medseg.scoring.pool import map_cases
 from medseg.training.predictions import INDEX
 
 Watch = Callable[[str, int, int], None]
 Row = dict[str, Any]
+Plan = tuple[KeptTrial, DataSet]
 
 KEEP = "`keep_predictions: true` in the suite keeps those of trials that run from then on"
-_COMMON = ("part", "case", "patient", "subgroup", "phase", "diagonal")
 
 
 @dataclass(frozen=True)
@@ -58,6 +54,8 @@ class Outcome:
         same: Values that were there already.
         conflicts: Values that differ from those that are there; nothing was added then.
         problem: Why it could not be measured; empty if it could.
+        failures: Cases of which not all could be measured, and why; what could not be is ``failed``.
+        checked: Whether values that are there could tell that the predictions are those of the trial.
     """
 
     title: str
@@ -65,6 +63,8 @@ class Outcome:
     same: int = 0
     conflicts: tuple[str, ...] = ()
     problem: str = ""
+    failures: tuple[str, ...] = ()
+    checked: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,21 +97,42 @@ def rescore(results: Path, options: Options, watch: Watch = lambda stage, done, 
 
     Raises:
         ResultsError: If another run holds the results, they cannot be read, or no trial kept its predictions.
-        DataMissingError: If a task's data cannot be found, or are not those that were predicted.
-        BenchError: If none of the metrics can be measured on what was kept.
+        DataMissingError: If the data of every trial cannot be found, or are not those that were predicted.
+        BenchError: If none of the metrics can be measured on what was kept, or tolerances are not of the labels.
     """
     with nullcontext() if options.dry_run else RunLock(results):
         store = Store(results)
         trials, finals, notes = _kept(store)
         tasks = Tasks(options.roots, options.cache, options.asked)
         # All data are looked at before anything is written.
-        plans = [tasks.plan(row, results / "predictions" / row["trial"]) for row in trials]
-        if not any(metrics for _, _, metrics in plans):
-            raise BenchError(f"nothing can be measured: {'; '.join(tasks.notes)}")
+        plans = [_plan(tasks, row, results / "predictions" / row["trial"]) for row in trials]
+        _check_plans(plans, tasks)
         outcomes = [
-            _rescore(store, row, *plan, options, watch) for row, plan in zip(trials, plans, strict=True)
+            _rescore(store, row, plan, options, watch) for row, plan in zip(trials, plans, strict=True)
         ]
+    unchecked = sum(not outcome.checked for outcome in outcomes)
+    if unchecked:
+        notes.append(
+            f"{unchecked} of {len(outcomes)} trials hold no value that could be measured again: that the predictions "
+            f"are theirs was not checked"
+        )
     return Summary(tuple(outcomes), finals, (*notes, *tasks.notes))
+
+
+def _plan(tasks: Tasks, row: Row, folder: Path) -> Plan | BenchError:
+    """Returns how a trial is measured, or why it cannot be, which leaves the others alone."""
+    try:
+        return tasks.plan(row, folder)
+    except (ResultsError, DataMissingError) as error:
+        return error
+
+
+def _check_plans(plans: list[Plan | BenchError], tasks: Tasks) -> None:
+    possible = [plan for plan in plans if not isinstance(plan, BenchError)]
+    if not possible:
+        raise next(plan for plan in plans if isinstance(plan, BenchError))
+    if not any(kept.metrics for kept, _ in possible):
+        raise BenchError(f"nothing can be measured: {'; '.join(tasks.notes)}")
 
 
 def _kept(store: Store) -> tuple[list[Row], int, list[str]]:
@@ -120,8 +141,9 @@ def _kept(store: Store) -> tuple[list[Row], int, list[str]]:
     done = trials[(trials["phase"] == "final") & (trials["status"] == "complete")]
     # The folder of predictions is the trial's, whatever code made them: they are those of the newest result.
     newest = done.drop_duplicates("trial", keep="last")
-    rows: list[Row] = [{str(name): value for name, value in row.items()} for row in newest.to_dict("records")]
-    kept = [row for row in rows if (store.root / "predictions" / row["trial"] / INDEX).is_file()]
+    index = {path.parent.name for path in (store.root / "predictions").glob(f"*/{INDEX}")}
+    found = newest[newest["trial"].isin(index)]
+    kept: list[Row] = [{str(name): value for name, value in row.items()} for row in found.to_dict("records")]
     if not kept:
         raise ResultsError(f"{store.root}: none of {len(newest)} final trials kept its predictions; {KEEP}")
     notes = []
@@ -134,74 +156,43 @@ def _kept(store: Store) -> tuple[list[Row], int, list[str]]:
     return kept, len(newest), notes
 
 
-def _rescore(
-    store: Store,
-    row: Row,
-    kept: KeptTrial,
-    dataset: DataSet,
-    metrics: Sequence[str],
-    options: Options,
-    watch: Watch,
-) -> Outcome:
+def _rescore(store: Store, row: Row, plan: Plan | BenchError, options: Options, watch: Watch) -> Outcome:
     title = f"{row['task']}: {row['entry']}, fold {row['fold']}, seed {row['seed']}"
-    stored = store.cases([row["trial"]])
-    stored = stored[(stored["code"] == row["code"]) & (stored["attempt"] == row["attempt"])]
+    if isinstance(plan, BenchError):
+        return Outcome(title, problem=str(plan))
     try:
-        rows = _measured(
-            stored, kept, dataset, options.processes, lambda done, total: watch(title, done, total)
-        )
-    except DataError as error:
+        return _added(store, row, plan, options, title, watch)
+    except (ResultsError, DataError) as error:
         return Outcome(title, problem=str(error))
-    known = set(stored["definition"])
-    rows = [new for new in rows if new["metric"] in metrics or new["definition"] in known]
+
+
+def _added(store: Store, row: Row, plan: Plan, options: Options, title: str, watch: Watch) -> Outcome:
+    """Measures a trial, and adds its values unless one is there with another number.
+
+    Raises:
+        ResultsError: If its rows cannot be read.
+        DataError: If its predictions cannot be, or are of other data.
+    """
+    kept, dataset = plan
     key = (str(row["trial"]), str(row["code"]), int(row["attempt"]))
-    found = store.add_cases(*key, [{"trial": row["trial"], **new} for new in rows], options.dry_run)
-    added = Counter(str(new["definition"]) for new in found.added) if not found.conflicts else Counter[str]()
-    return Outcome(title, added, found.same, found.conflicts)
-
-
-def _measured(
-    stored: pd.DataFrame,
-    kept: KeptTrial,
-    dataset: DataSet,
-    processes: int | None,
-    advance: Callable[[int, int], None],
-) -> list[Row]:
-    """Measures every case that has rows; returns rows without the trial's key."""
-    index = _read_index(kept.folder)
-    if index["data"] != dataset.fingerprint:
-        raise DataError(
-            f"{kept.folder}: the predictions are of other data (fingerprint {index['data'][:12]})"
-        )
-    failed = (stored["status"] == "failed").groupby([stored["part"], stored["case"]]).all()
-    commons = [
-        dict(zip(_COMMON, cells, strict=True))
-        for cells in stored.drop_duplicates(["part", "case"])[list(_COMMON)].itertuples(index=False)
+    stored = store.cases_of(*key)
+    # A folder of other predictions must not go unnoticed.
+    check = comparable_metric(stored, kept.metrics, kept.tolerance_mm)
+    found = measure_trial(
+        stored,
+        replace(kept, metrics=tuple(dict.fromkeys([*kept.metrics, *([check] if check else [])]))),
+        dataset,
+        options.processes,
+        lambda done, total: watch(title, done, total),
+    )
+    known = set(stored["definition"])
+    rows = [
+        {"trial": row["trial"], **new}
+        for new in found.rows
+        if new["metric"] in kept.metrics or new["definition"] in known
     ]
-    for common in commons:
-        # Results of before there were phases do not know them.
-        common["phase"] = common["phase"] or dataset.case(common["case"]).phase
-    items = [
-        KeptCase(
-            dataset.case(common["case"]),
-            # What was predicted as NaN is no prediction, whether or not a file says what it was decided as.
-            failed=common["case"] not in index["cases"] or bool(failed[common["part"], common["case"]]),
-        )
-        for common in commons
-    ]
-    units = {name: METRICS.load(name).unit(kept.task.unit) for name in kept.metrics}
-    rows: list[Row] = []
-    for done, values in enumerate(map_cases(kept.measure, items, processes), start=1):
-        common = commons[done - 1]
-        rows += [{**common, **vars(value), "unit": units[value.metric]} for value in values]
-        advance(done, len(items))
-    return rows
-
-
-def _read_index(folder: Path) -> dict[str, Any]:
-    path = folder / INDEX
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        return {"data": str(index["data"]), "cases": dict(index["cases"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
+    additions = store.add_cases(*key, rows, options.dry_run)
+    added = Counter(str(new["definition"]) for new in additions.added if not additions.conflicts)
+    return Outcome(
+        title, added, additions.same, additions.conflicts, failures=found.failures, checked=check is not None
+    )

@@ -5,17 +5,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medseg.data import Case, load_label
-from medseg.metrics import METRICS, MetricValue, evaluate_case, unmeasured_case
+from medseg.metrics import MetricValue, unmeasured_case
 from medseg.tasks import TaskSpec
-from medseg.training.predictions import read_calibration, read_prediction
+from medseg.training.calibration_file import CalibrationPlace, read_calibration_at
+from medseg.training.measure import measure_case
+from medseg.training.predictions import read_prediction
 
 
 @dataclass(frozen=True)
 class KeptCase:
-    """A case, and whether its prediction was none."""
+    """A case of a trial.
+
+    Args:
+        case: The case.
+        failed: Whether its prediction was none.
+        place: Where its calibration lies; none where none was kept, or none is asked for.
+    """
 
     case: Case
     failed: bool
+    place: CalibrationPlace | None = None
 
 
 @dataclass(frozen=True)
@@ -36,27 +45,21 @@ class KeptTrial:
     metrics: tuple[str, ...]
     tolerance_mm: Mapping[str, float] | None
 
-    def measure(self, item: KeptCase) -> list[MetricValue]:
-        """Returns what `evaluate_case` returns; of a case without prediction, or that cannot be measured, ``failed``.
+    def measure(self, item: KeptCase) -> tuple[list[MetricValue], str]:
+        """Returns what `measure_case` does; of a case without prediction, values are ``failed``.
 
         Raises:
             DataError: If a file is missing or damaged.
         """
-        labels, tolerances = tuple(self.task.labels), self.tolerance_mm
-        if not item.failed:
-            reference = load_label(item.case, self.task, self.values)
-            prediction = read_prediction(self.folder, item.case, self.task)
-            asked = any(METRICS.load(name).needs_probabilities for name in self.metrics)
-            try:
-                return evaluate_case(
-                    reference,
-                    prediction,
-                    item.case.spacing_mm,
-                    labels,
-                    self.metrics,
-                    tolerance_mm=tolerances,
-                    calibration=read_calibration(self.folder, item.case) if asked else None,
-                )
-            except ValueError:
-                pass
-        return unmeasured_case(labels, self.metrics, "failed", tolerance_mm=tolerances)
+        labels = tuple(self.task.labels)
+        if item.failed:
+            return unmeasured_case(labels, self.metrics, "failed", tolerance_mm=self.tolerance_mm), ""
+        return measure_case(
+            load_label(item.case, self.task, self.values),
+            read_prediction(self.folder, item.case, self.task),
+            item.case.spacing_mm,
+            labels,
+            self.metrics,
+            self.tolerance_mm,
+            None if item.place is None else read_calibration_at(self.folder, item.place),
+        )

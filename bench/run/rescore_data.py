@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.errors import DataMissingError, ResultsError
+from bench.errors import BenchError, DataMissingError, ResultsError
 from bench.run.rescore_case import KeptTrial
 from bench.run.rescore_metrics import Asked, Wanted, wanted_metrics
 from medseg.data import DataSet, index_dataset, resolve_root
@@ -16,9 +16,6 @@ from medseg.errors import DataError
 from medseg.metrics import METRICS
 from medseg.tasks import TaskSpec
 from medseg.training.calibration_file import RELIABILITY
-
-CHECKED = "dice"
-"""Measured again in any case: a folder of other predictions must not go unnoticed."""
 
 
 class Tasks:
@@ -32,7 +29,7 @@ class Tasks:
 
     def __init__(self, roots: Mapping[str, Path], cache: Path, asked: Asked):
         self._roots, self._cache, self._asked = roots, cache, asked
-        self._known: dict[str, tuple[DataSet, Wanted]] = {}
+        self._known: dict[str, tuple[DataSet, Wanted] | BenchError] = {}
         self._unfit: list[str] = []
         self._lacking: Counter[str] = Counter()
 
@@ -45,8 +42,8 @@ class Tasks:
         ]
         return (*self._unfit, *lacking)
 
-    def plan(self, row: Mapping[str, Any], folder: Path) -> tuple[KeptTrial, DataSet, tuple[str, ...]]:
-        """Returns what a trial's predictions are measured with, its data, and the metrics that are wanted.
+    def plan(self, row: Mapping[str, Any], folder: Path) -> tuple[KeptTrial, DataSet]:
+        """Returns what a trial's predictions are measured with, and its data.
 
         Args:
             row: Of the trials table.
@@ -59,14 +56,11 @@ class Tasks:
         """
         text = json.dumps(json.loads(row["spec_json"])["task"])
         if text not in self._known:
-            try:
-                task = TaskSpec.model_validate_json(text)
-            except ValidationError as error:
-                raise ResultsError(
-                    f"the task of trial {row['trial']} is not one of this medseg-bench: {error.errors()[0]['msg']}"
-                ) from error
-            self._known[text] = self._open(task)
-        dataset, wanted = self._known[text]
+            self._known[text] = self._opened(text)
+        known = self._known[text]
+        if isinstance(known, BenchError):
+            raise known
+        dataset, wanted = known
         name = dataset.task.name
         if dataset.fingerprint != row["data"]:
             raise DataMissingError(
@@ -79,9 +73,17 @@ class Tasks:
             metrics = tuple(name for name in metrics if not METRICS.load(name).needs_probabilities)
         if len(metrics) < len(wanted.metrics):
             self._lacking[", ".join(name for name in wanted.metrics if name not in metrics)] += 1
-        measured = tuple(dict.fromkeys([*metrics, CHECKED]))
-        kept = KeptTrial(folder, dataset.task, dataset.values, measured, wanted.tolerance_mm)
-        return kept, dataset, metrics
+        return KeptTrial(folder, dataset.task, dataset.values, metrics, wanted.tolerance_mm), dataset
+
+    def _opened(self, text: str) -> tuple[DataSet, Wanted] | BenchError:
+        """Returns a task's data, or why there are none, which is then so for all of its trials."""
+        try:
+            return self._open(TaskSpec.model_validate_json(text))
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            return ResultsError(f"its task is not one of this medseg-bench: {reason}")
+        except DataMissingError as error:
+            return error
 
     def _open(self, task: TaskSpec) -> tuple[DataSet, Wanted]:
         # Who is of which patient is in the rows; the list may lie beside a suite that nobody names here.

@@ -1,14 +1,19 @@
 """What a trial's predictions are measured with again: today's metrics of its task, or those asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import pandas as pd
+
 from bench.errors import BenchError
+from medseg.errors import MedsegError
 from medseg.metrics import METRICS
 from medseg.metrics.spec import MetricSpec
 from medseg.tasks import TASKS, TaskSpec
 
 WITH_TOLERANCE = "nsd"
+# Any prediction has the same.
+_OF_REFERENCE = frozenset({"lesion_count_reference", "reference_volume_ml"})
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,43 @@ def wanted_metrics(task: TaskSpec, asked: Asked, flat: bool) -> Wanted:
     reasons = {name: _unfit(METRICS.load(name), task, flat, tolerances) for name in names}
     notes = tuple(f"{task.name}: {name} left out: {reason}" for name, reason in reasons.items() if reason)
     return Wanted(tuple(name for name, reason in reasons.items() if not reason), tolerances, notes)
+
+
+def is_of_maps(name: str) -> bool:
+    """Returns whether a metric is known, and measured on label maps."""
+    try:
+        return not METRICS.load(name).needs_probabilities
+    except MedsegError:
+        return False
+
+
+def comparable_metric(
+    stored: pd.DataFrame, metrics: Collection[str], tolerance_mm: Mapping[str, float] | None
+) -> str | None:
+    """Returns a metric that tells whether predictions are those of a trial: one whose definition it holds.
+
+    Args:
+        stored: The trial's case rows.
+        metrics: Those that are measured in any case; one of them is preferred.
+        tolerance_mm: By label, with which is measured.
+
+    Returns:
+        Dice where it can be, else what is measured in any case or fast; none if no stored value could tell.
+    """
+    found = stored[stored["status"] != "failed"].drop_duplicates(["metric", "label", "definition"])
+    fit: dict[str, MetricSpec] = {}
+    for name, label, definition in found[["metric", "label", "definition"]].itertuples(index=False):
+        if name in _OF_REFERENCE or not is_of_maps(name):
+            continue
+        spec: MetricSpec = METRICS.load(name)
+        if spec.definition_with((tolerance_mm or {}).get(label)) == definition:
+            fit[name] = spec
+
+    def order(name: str) -> tuple[bool, ...]:
+        # Counts of lesions, and what is made of them, agree by chance more easily than anything else.
+        return name != "dice", name.startswith("lesion_"), name not in metrics, fit[name].quantity != "ratio"
+
+    return min(fit, key=order, default=None)
 
 
 def _tolerances(task: TaskSpec, asked: Asked) -> dict[str, float] | None:

@@ -54,7 +54,7 @@ def counted_values(
     value = cells["value"].astype(float)
     if policy != "nnunet":
         value = value.mask((cells["status"] == "both_empty") & value.isna(), agreed)
-    return value.mask(_lost(cells) | np.isinf(value), _penalty(cells, worst, policy))
+    return value.mask(is_lost(cells) | np.isinf(value), _penalty(cells, worst, policy))
 
 
 def _penalty(cells: pd.DataFrame, worst: Worst, policy: Policy) -> "pd.Series[float]":
@@ -63,7 +63,8 @@ def _penalty(cells: pd.DataFrame, worst: Worst, policy: Policy) -> "pd.Series[fl
     return pd.Series(BRATS_DISTANCE, cells.index) if policy == "brats" else cells["diagonal"].astype(float)
 
 
-def _lost(cells: pd.DataFrame) -> "pd.Series[bool]":
+def is_lost(cells: pd.DataFrame) -> "pd.Series[bool]":
+    """Says which cells have no value though there should be one: failed, missing, or NaN with status ok."""
     return cells["status"].isin(FAILED) | ((cells["status"] == "ok") & cells["value"].isna())
 
 
@@ -89,9 +90,17 @@ def per_patient(
             `counted_values`.
     """
     check_cells(cells)
-    values = cells[["entry", "patient", "label", "case"]].assign(
-        counted=counted_values(cells, worst, policy, agreed)
-    )
+    return average(cells, counted_values(cells, worst, policy, agreed))
+
+
+def average(cells: pd.DataFrame, counted: "pd.Series[float]") -> pd.DataFrame:
+    """Averages what cells count, as `per_patient` does.
+
+    Args:
+        cells: As `check_cells` wants them.
+        counted: What each of them counts, on the same index.
+    """
+    values = cells[["entry", "patient", "label", "case"]].assign(counted=counted)
     means = values.groupby(["entry", "patient", "label", "case"], observed=True)["counted"].mean()
     for level in (["entry", "patient", "label"], ["entry", "patient"]):
         means = means.groupby(level=level, observed=True).mean()
@@ -108,17 +117,19 @@ def status_counts(cells: pd.DataFrame) -> pd.DataFrame:
         A row per entry with columns n_valid (both masks have the label), n_empty_reference (the label is not
         there; whether or not it was predicted), n_missed (it is there but was not predicted) and n_failed
         (failed or missing, whether or not a worst value stands for them). They sum to the entry's rows.
+        Then n_hallucinated: those of n_empty_reference in which the label was predicted.
 
     Raises:
         ValueError: As in `per_patient`.
     """
     check_cells(cells)
-    status, lost = cells["status"], _lost(cells)
+    status, lost = cells["status"], is_lost(cells)
     groups = {
         "n_valid": (status == "ok") & ~lost,
         "n_empty_reference": status.isin(("both_empty", "reference_empty")),
         "n_missed": status == "prediction_empty",
         "n_failed": lost,
+        "n_hallucinated": status == "reference_empty",
     }
     return pd.DataFrame(groups).groupby(cells["entry"], observed=True).sum()
 

@@ -26,7 +26,7 @@ class Agreement:
     Args:
         n: Pairs.
         bias: Mean of measured minus reference; NaN without pairs.
-        sd: Standard deviation of the differences, with n - 1; NaN, as all that follows, below `LEAST_PAIRS`.
+        sd: Standard deviation of the differences, of a single run; NaN, as all that follows, below `LEAST_PAIRS`.
         low: Lower limit of agreement: between the limits lie 95% of the differences, if these are normal.
         high: Upper limit of agreement.
         bias_interval: Confidence interval of the bias.
@@ -49,7 +49,14 @@ class Agreement:
         return self.n >= LEAST_PAIRS
 
 
-def bland_altman(reference: ArrayLike, measured: ArrayLike, level: float = LEVEL) -> Agreement:
+def bland_altman(
+    reference: ArrayLike,
+    measured: ArrayLike,
+    level: float = LEVEL,
+    *,
+    runs: ArrayLike | None = None,
+    within: ArrayLike | None = None,
+) -> Agreement:
     """Compares measured with reference values, pair by pair.
 
     With d = measured - reference of n independent pairs (one per patient), its mean and its SD s:
@@ -61,13 +68,20 @@ def bland_altman(reference: ArrayLike, measured: ArrayLike, level: float = LEVEL
     t is the quantile of Student's t with n - 1 degrees of freedom. The first interval is exact for normal
     differences, the last approximate: at 95% it covers 92% with 5 pairs, 94% with 20 (20,000 simulated samples).
 
+    Where a pair's difference is the mean of several runs, s is too small for what one run gives. With k runs a pair
+    (their harmonic mean) and the pooled variance w within pairs, the limits take sqrt(s^2 + (1 - 1 / k) w) instead
+    of s; the bias and its interval stay (1999, section 5.2).
+
     Args:
         reference: Values (n,), finite.
-        measured: Values (n,) of the same things, finite.
+        measured: Values (n,) of the same things, finite; means over runs where there are several.
         level: Share of the differences between the limits, and confidence of the intervals.
+        runs: How many runs each difference is the mean of (n,); by default one.
+        within: Variance of each pair's differences over its runs, with runs - 1 (n,); of one run it is not looked at.
 
     Raises:
-        ValueError: If the values are not two equally long lists of finite numbers, or `level` is out of range.
+        ValueError: If the values are not equally long lists of finite numbers, `level` is out of range, or only one
+            of `runs` and `within` is given.
     """
     first, second = np.asarray(reference, float), np.asarray(measured, float)
     if first.ndim != 1 or first.shape != second.shape:
@@ -82,10 +96,11 @@ def bland_altman(reference: ArrayLike, measured: ArrayLike, level: float = LEVEL
     n = len(d)
     if n < LEAST_PAIRS:
         return Agreement(n, float(d.mean()) if n else nan)
-    bias, sd = float(d.mean()), float(d.std(ddof=1))
+    bias, of_mean = float(d.mean()), float(d.std(ddof=1))
     z, t = float(ndtri((1 + level) / 2)), float(stdtrit(n - 1, (1 + level) / 2))
+    sd, error = _single_run(of_mean, n, runs, within)
     low, high = bias - z * sd, bias + z * sd
-    of_bias, of_limit = t * sd / sqrt(n), t * sd * sqrt(1 / n + z**2 / (2 * (n - 1)))
+    of_bias, of_limit = t * of_mean / sqrt(n), t * sqrt(of_mean**2 / n + (z * error) ** 2)
     return Agreement(
         n=n,
         bias=bias,
@@ -96,3 +111,27 @@ def bland_altman(reference: ArrayLike, measured: ArrayLike, level: float = LEVEL
         low_interval=(low - of_limit, low + of_limit),
         high_interval=(high - of_limit, high + of_limit),
     )
+
+
+def _single_run(
+    of_mean: float, n: int, runs: ArrayLike | None, within: ArrayLike | None
+) -> tuple[float, float]:
+    """Returns the SD of a single run's differences and its standard error, given the SD of means over runs."""
+    if (runs is None) != (within is None):
+        raise ValueError("runs and within belong together: give both or none")
+    between = of_mean**2
+    if runs is None or within is None:
+        return of_mean, of_mean / sqrt(2 * (n - 1))
+    number, variance = np.asarray(runs, float), np.asarray(within, float)
+    if number.shape != (n,) or variance.shape != (n,) or (number < 1).any():
+        raise ValueError(f"runs and within must hold a value for each of {n} pairs, runs at least 1")
+    repeated = number > 1
+    freedom = float((number - 1).sum())
+    if not freedom:
+        return of_mean, of_mean / sqrt(2 * (n - 1))
+    pooled = float(((number - 1)[repeated] * variance[repeated]).sum()) / freedom
+    share = 1 - float((1 / number).mean())
+    sd = sqrt(between + share * pooled)
+    # Of a variance estimated with f degrees of freedom the variance is 2 variance^2 / f.
+    error = sqrt(2 * between**2 / (n - 1) + 2 * (share * pooled) ** 2 / freedom)
+    return sd, error / (2 * sd) if sd else 0.0

@@ -32,7 +32,8 @@ class EjectionFractions:
 
     Args:
         patients: Columns entry, label, patient; ef and reference_ef in %; edv, esv, reference_edv and
-            reference_esv in mL. EF is NaN where the volume at ED is 0.
+            reference_esv in mL: means over runs. EF is NaN where the volume at ED is 0. runs: how many; ef_within,
+            edv_within and esv_within: variance over the runs of measured minus reference, NaN of one run.
         left_out: Patients without EF: columns entry, label, patient, why, and missed (bool): the cavity is there
             at ED and a run predicted nothing.
     """
@@ -77,7 +78,7 @@ def ejection_fraction(cells: pd.DataFrame) -> EjectionFractions:
         (SEVERAL, _several(rows)),
     ):
         why = why.mask(applies.reindex(why.index).astype(bool), reason)
-    means = by_patient.mean()
+    means = by_patient.mean().assign(runs=by_patient.size(), **_within(runs))
     undefined = by_patient[["ef", "reference_ef"]].count().lt(by_patient.size(), axis=0)
     means[["ef", "reference_ef"]] = means[["ef", "reference_ef"]].mask(undefined)
     whole = ~why.isin((UNMEASURED, NO_PHASES, SEVERAL))
@@ -85,6 +86,14 @@ def ejection_fraction(cells: pd.DataFrame) -> EjectionFractions:
     return EjectionFractions(
         patients=means[whole].reset_index(), left_out=left_out.assign(missed=left_out["why"] == MISSED)
     )
+
+
+def _within(runs: pd.DataFrame) -> "dict[str, pd.Series[float]]":
+    """Returns the variance over a patient's runs of each quantity's error."""
+    return {
+        f"{name}_within": (runs[name] - runs[f"reference_{name}"]).groupby(level=PATIENT).var()
+        for name in ("ef", "edv", "esv")
+    }
 
 
 def _volumes(rows: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from medseg.data.raster import Header, read_stored
 from medseg.errors import DataError
 
+MOST_CLASSES = 255
+"""Class indices are uint8, and 0 is the background."""
 _MASK_THRESHOLD = 127
 _ROUNDING = 1e-3
 # Values are looked for one by one up to here, where that is fastest; then by a table, then by sorting.
@@ -39,8 +41,13 @@ class LabelMap:
         Where the values are these indices already, they are returned as they are.
 
         Args:
-            values: At most 255, in the order of the classes.
+            values: At most `MOST_CLASSES`, in the order of the classes.
+
+        Raises:
+            ValueError: If there are more.
         """
+        if len(values) > MOST_CLASSES:
+            raise ValueError(f"expected at most {MOST_CLASSES} labels, got {len(values)}")
         if self.values.dtype == np.uint8:
             if list(values) == list(range(1, len(values) + 1)) and self.values.max() <= len(values):
                 return self.values

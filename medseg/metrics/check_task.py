@@ -17,7 +17,7 @@ class MetricProblem(NamedTuple):
         message: One line, without the field's place.
     """
 
-    field: Literal["metrics", "selection_metric", "tolerance_mm"]
+    field: Literal["metrics", "selection_metric", "tolerance_mm", "empty_policy"]
     position: int | None
     message: str
 
@@ -26,8 +26,8 @@ def metric_problems(task: TaskSpec) -> list[MetricProblem]:
     """Returns what is asked of metrics that they cannot give.
 
     A metric of volumes on images that have no millimetres or are pictures, a metric with a tolerance where the
-    task declares none, and choosing by a metric that is only reported. Names that are not known are left to
-    whoever looks them up, and so is a `selection_metric` that is not measured.
+    task declares none, choosing by a metric that is only reported, and penalties in millimetres for pixels. Names
+    that are not known are left to whoever looks them up, and so is a `selection_metric` that is not measured.
     """
     problems: list[MetricProblem] = []
     for index, name in enumerate(task.metrics):
@@ -50,6 +50,11 @@ def metric_problems(task: TaskSpec) -> list[MetricProblem]:
                 f"{task.name} declares none"
             )
             problems.append(MetricProblem("tolerance_mm", None, message))
+    if task.empty_policy == "brats" and task.unit != "mm":
+        message = (
+            f"brats counts 373.13 mm for a missed distance, but {task.name} has unit px: choose nnunet or one"
+        )
+        problems.append(MetricProblem("empty_policy", None, message))
     chosen = _known(task.selection_metric)
     if chosen is not None and not chosen.ranked:
         message = f"{task.selection_metric} is only reported, never ranked or chosen by: name another metric"

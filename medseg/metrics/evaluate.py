@@ -193,6 +193,8 @@ def _checked(
     if reference.ndim not in (2, 3) or reference.size == 0:
         raise ValueError(f"label maps must be 2D or 3D and not empty, got shape {reference.shape}")
     _check_spacing(spacing_mm, reference.ndim)
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"labels must differ, got {', '.join(labels)}")
     ours = _class_indices("reference", reference, len(labels))
     return ours, _class_indices("prediction", prediction, len(labels)), spacing_mm
 
@@ -210,6 +212,11 @@ def _class_indices(name: str, array: NDArray[Any], labels: int) -> NDArray[np.in
 
 
 def _check_spacing(spacing_mm: Sequence[float], dimensions: int) -> None:
-    if len(spacing_mm) != dimensions or not all(math.isfinite(s) and s > 0 for s in spacing_mm):
+    if len(spacing_mm) != dimensions or not all(_is_length(s) for s in spacing_mm):
         came = ", ".join(f"{s:g}" for s in spacing_mm)
         raise ValueError(f"spacing_mm must be {dimensions} numbers above 0, got ({came})")
+
+
+def _is_length(step: float) -> bool:
+    # Its square must be a number, too.
+    return math.isfinite(step * step) and step > 0 and step * step > 0

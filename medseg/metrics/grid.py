@@ -109,12 +109,10 @@ def foreground_box(reference: Map, prediction: Map) -> Box:
     """Returns the bounding box of where either map is not 0; empty where both are."""
     either = reference | prediction
     box = []
-    for axis in range(either.ndim):
-        others = tuple(a for a in range(either.ndim) if a != axis)
-        found = np.flatnonzero(np.bitwise_or.reduce(either, axis=others))
+    while either.ndim:
+        found = np.flatnonzero(np.bitwise_or.reduce(either.reshape(len(either), -1), axis=1))
         if not len(found):
-            return (slice(0, 0),) * either.ndim
+            return (slice(0, 0),) * reference.ndim
         box.append(slice(int(found[0]), int(found[-1]) + 1))
-        # What is left to look at becomes smaller.
-        either = either[(slice(None),) * axis + (box[-1],)]
+        either = np.bitwise_or.reduce(either, axis=0)
     return tuple(box)

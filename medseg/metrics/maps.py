@@ -130,9 +130,15 @@ class LabelMaps:
 
     @cached_property
     def counts(self) -> Counts:
-        """Voxels of each class in reference, prediction and both."""
+        """Voxels of each label in reference, prediction and both."""
         crop = self._foreground
-        return count(self.reference[crop], self.prediction[crop], len(self.labels), self.reference.size)
+        return count(self.reference[crop], self.prediction[crop], len(self.labels))
+
+    @cached_property
+    def agreeing(self) -> int:
+        """Voxels whose class is the same in both maps, background or label."""
+        ours, theirs = self.reference[self._foreground], self.prediction[self._foreground]
+        return int(np.count_nonzero(ours == theirs)) + self.reference.size - ours.size
 
     def box(self, index: int) -> Box:
         """Returns the bounding box of where either map has class `index`; empty where none has."""
@@ -175,9 +181,7 @@ class LabelMaps:
     @cached_property
     def _wanted(self) -> Mask:
         """By class index, whether both masks hold it; background is not wanted."""
-        wanted = (self.counts.reference > 0) & (self.counts.prediction > 0)
-        wanted[0] = False
-        return wanted
+        return np.logical_and(self.counts.reference, self.counts.prediction)
 
     @cached_property
     def _boundaries(self) -> tuple[Points, Points]:

@@ -108,7 +108,7 @@ class MetricSpec:
 
     def definition_with(self, tolerance: float | None) -> str:
         """Returns the definition id of values measured with a tolerance, in the spacing's unit."""
-        return self.definition.replace(TOLERANCE, "none" if tolerance is None else f"{tolerance:g}")
+        return self.definition.replace(TOLERANCE, "none" if tolerance is None else _shortest(tolerance))
 
     def worst_value(self, diagonal: float) -> float:
         """Returns what a failed or missing case counts, given the image's diagonal; NaN: it is left out."""
@@ -118,6 +118,11 @@ class MetricSpec:
     def left_out_if_failed(self) -> bool:
         """Whether a failed case has no worst value that could stand for it."""
         return not isinstance(self.worst, str) and isnan(self.worst)
+
+
+def _shortest(number: float) -> str:
+    """Writes a number so that no other one is written alike, 2 rather than 2.0."""
+    return repr(float(number)).removesuffix(".0")
 
 
 @dataclass(frozen=True)

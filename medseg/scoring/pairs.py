@@ -52,7 +52,8 @@ def pair(references: Mapping[str, LabelFile], predictions: Sequence[LabelFile]) 
         by_key[file.key].append(file)
         by_name[file.name].append(file)
     shared = Counter(reference.name for reference in references.values())
-    pairs, used = [], set()
+    pairs: list[Pair] = []
+    used: dict[LabelFile, Path] = {}
     for case, reference in references.items():
         exact = by_place.get(reference.place)
         candidates = [exact] if exact else by_key[reference.key]
@@ -61,8 +62,12 @@ def pair(references: Mapping[str, LabelFile], predictions: Sequence[LabelFile]) 
         if len(candidates) > 1:
             first, second = candidates[:2]
             raise DataError(f"two predictions of '{case}': {first.path} and {second.path}; keep one of them")
+        for file in candidates:
+            if used.setdefault(file, reference.path) != reference.path:
+                raise DataError(
+                    f"{file.path} could be of {used[file]} or of {reference.path}; rename it as its reference is"
+                )
         pairs.append(Pair(case, reference.path, candidates[0].path if candidates else None))
-        used.update(candidates)
     extra = [file for file in predictions if file not in used]
     _refuse_ambiguous(references.values(), pairs, extra)
     return Pairing(tuple(pairs), tuple(file.path for file in extra))
@@ -83,8 +88,11 @@ def _refuse_ambiguous(
 ) -> None:
     """Refuses a prediction whose name several references in other folders have."""
     lacking = {pair.reference for pair in pairs if pair.prediction is None}
+    by_name = defaultdict(list)
+    for reference in references:
+        by_name[reference.name].append(reference.path)
     for file in extra:
-        named = [reference.path for reference in references if reference.name == file.name]
+        named = by_name[file.name]
         if len(named) > 1 and lacking.intersection(named):
             raise DataError(
                 f"{file.path} could be of {named[0]} or of {named[1]}; put it into a folder as its reference is"

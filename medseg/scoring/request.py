@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medseg.data.label_map import read_label_map
-from medseg.data.raster import PICTURES, extension
+from medseg.data.label_map import MOST_CLASSES, read_label_map
+from medseg.data.raster import PICTURES, extension, read_header
 from medseg.errors import DataError
 from medseg.scoring.measure import Protocol, Unit
 from medseg.scoring.pool import map_cases
@@ -59,7 +59,7 @@ def make_protocol(
 
     Raises:
         DataError: If pictures, which carry no spacing, and volumes are mixed; or if the references hold no label,
-            or as many as no label map does.
+            or more than can be measured.
     """
     return Protocol(
         labels=request.labels or _labels_of(references, request, advance),
@@ -101,7 +101,24 @@ def _labels_of(references: Sequence[Path], request: Request, advance: Advance) -
         raise DataError(
             f"{references[0].parent}: the references hold no label, only background: --labels names them"
         )
+    if len(found) > MOST_CLASSES:
+        raise DataError(
+            f"{references[0].parent}: the references hold {len(found)} values together, of which at most "
+            f"{MOST_CLASSES} can be labels; --labels names them"
+        )
     return {str(value): value for value in sorted(found)}
+
+
+def flat_reference(references: Sequence[Path]) -> Path | None:
+    """Returns the first reference of two axes, which has no volume; those that cannot be read are passed over."""
+    return next((path for path in references if _axes(path) == 2), None)
+
+
+def _axes(path: Path) -> int:
+    try:
+        return len(read_header(path).shape)
+    except (DataError, OSError):
+        return 0
 
 
 def values_of(path: Path) -> frozenset[int]:

@@ -1,6 +1,6 @@
 """Scores systems: finds their files, measures every case of every system, and returns a row per value."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from medseg.scoring.pool import map_cases
 from medseg.scoring.request import Request, make_protocol
 
 Row = dict[str, Any]
+Check = Callable[[Protocol, Sequence[Path]], None]
 Watch = Callable[[str, int, int], None]
 
 COLUMNS = (
@@ -47,7 +48,7 @@ def score(
     reference: Path,
     systems: Mapping[str, Path],
     request: Request,
-    check: Callable[[Protocol], None] = lambda protocol: None,
+    check: Check = lambda protocol, references: None,
     watch: Watch = lambda stage, done, total: None,
 ) -> Scored:
     """Scores the predictions of one or several systems.
@@ -58,7 +59,7 @@ def score(
         reference: Folder of the references, or one file.
         systems: Folder of the predictions, or one file, by name.
         request: What is wanted.
-        check: Told the protocol before anything is measured; raises what it will.
+        check: Told the protocol and the references before anything is measured; raises what it will.
         watch: Told a stage, and how many files of how many are done.
 
     Raises:
@@ -71,7 +72,7 @@ def score(
     pairings = {name: _paired(reference, references, root, request) for name, root in systems.items()}
     files = [file.path for file in references.values()]
     protocol = make_protocol(files, request, partial(watch, "references"))
-    check(protocol)
+    check(protocol, files)
     results = [
         result for name in systems for result in _measured(protocol, name, pairings[name], request, watch)
     ]

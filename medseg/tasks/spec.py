@@ -127,6 +127,8 @@ class TaskSpec(Config):
         values = list(self.labels.values())
         if len(values) > MOST_LABELS:
             raise ValueError(f"labels must be at most {MOST_LABELS}, got {len(values)}")
+        if "all" in self.labels:
+            raise ValueError("labels: 'all' stands for the whole label map in results; choose another name")
         for value in values:
             if value in self.background or value == 0:
                 raise ValueError(f"labels: value {value} is background already")

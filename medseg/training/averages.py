@@ -1,7 +1,7 @@
 """What the case rows of one trial amount to: means over patients, and the score that chooses. Pure."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from medseg.metrics import METRICS, MetricSpec
@@ -32,7 +32,7 @@ def counted_value(row: Row, spec: MetricSpec, policy: EmptyPolicy = "nnunet") ->
     if is_failed(row):
         return spec.worst_value(farthest)
     if math.isinf(value):
-        return farthest
+        return spec.worst_value(farthest)
     if status == "both_empty" and math.isnan(value) and policy != "nnunet":
         return math.nan if spec.empty is None else spec.empty.agreed
     return value
@@ -52,7 +52,8 @@ def averages(cases: Iterable[Row], policy: EmptyPolicy = "nnunet") -> list[Row]:
 
     Returns:
         A row per part, label and metric: `mean` (none where nothing counts), `unit`, `ranked` (whether it says who
-        is better), `patients` (how many count) and `failed` (cases without a value).
+        is better), `patients` (how many count), and cases: `empty` (the label is not there), `missed` (it is, and was
+        not predicted) and `failed` (without a value).
     """
     groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in cases:
@@ -64,7 +65,9 @@ def averages(cases: Iterable[Row], policy: EmptyPolicy = "nnunet") -> list[Row]:
 
 
 def selection_score(rows: Iterable[Row], metric: str, policy: EmptyPolicy = "nnunet") -> float:
-    """Averages one metric over cases, then patients, then labels, so that higher is better.
+    """Averages one metric over a patient's images, then its labels, then patients, so that higher is better.
+
+    In this order the leaderboard averages, too: where labels are absent, another order would choose another setting.
 
     Args:
         rows: Case rows of one part.
@@ -79,32 +82,38 @@ def selection_score(rows: Iterable[Row], metric: str, policy: EmptyPolicy = "nnu
     for row in rows:
         if row["metric"] == metric:
             labels[row["label"]].append(row)
-    means = [_mean(by_patient) for of in labels.values() if (by_patient := _patients(of, spec, policy))]
-    if not means:
+    patients: dict[str, list[float]] = defaultdict(list)
+    for of_label in labels.values():
+        for patient, mean in _patients(of_label, spec, policy).items():
+            patients[patient].append(mean)
+    if not patients:
         return -math.inf
-    score = _mean(means)
+    score = _mean([_mean(means) for means in patients.values()])
     return score if spec.higher_is_better else -score
 
 
 def _average(rows: list[Row], spec: MetricSpec, policy: EmptyPolicy) -> Row:
-    means = _patients(rows, spec, policy)
+    means = list(_patients(rows, spec, policy).values())
+    status = Counter(row["status"] for row in rows)
     return {
         "mean": _mean(means) if means else None,
         "unit": rows[0]["unit"],
         "ranked": spec.ranked,
         "patients": len(means),
+        "empty": status["both_empty"] + status["reference_empty"],
+        "missed": status["prediction_empty"],
         "failed": sum(is_failed(row) for row in rows),
     }
 
 
-def _patients(rows: Iterable[Row], spec: MetricSpec, policy: EmptyPolicy) -> list[float]:
+def _patients(rows: Iterable[Row], spec: MetricSpec, policy: EmptyPolicy) -> dict[str, float]:
     """Returns the mean over each patient's values that count; patients without one have none."""
     by_patient: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         value = counted_value(row, spec, policy)
         if not math.isnan(value):
             by_patient[row["patient"]].append(value)
-    return [_mean(values) for values in by_patient.values()]
+    return {patient: _mean(values) for patient, values in by_patient.items()}
 
 
 def _mean(values: list[float]) -> float:

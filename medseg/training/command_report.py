@@ -20,6 +20,7 @@ from medseg.training.rows import TrialFolder
 WIDTH_WITHOUT_TERMINAL = 120
 # More metrics than fit side by side are listed one below the other.
 MOST_COLUMNS = 6
+COUNTS = ("empty", "missed", "failed")
 COLUMNS = "{:>9}  {:>8}  {:>9}  {:>9}  {:>8}  {:>8}  {:>9}  {:>8}"
 COST = (
     (
@@ -151,16 +152,21 @@ def _grid(scores: list[Mapping[str, Any]], down: str, across: str, titles: Mappi
     columns = list(dict.fromkeys(row[across] for row in scores))
     for column in columns:
         table.add_column(titles.get(column, column), justify="right")
-    table.add_column("patients", justify="right")
-    table.add_column("failed", justify="right")
+    for name in ("patients", *COUNTS):
+        table.add_column(name, justify="right")
     groups: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for row in scores:
         groups.setdefault((row["part"], row[down]), {})[row[across]] = row
     for (part, name), rows in groups.items():
         cells = [_mean(rows.get(column)) for column in columns]
-        patients = max(row["patients"] for row in rows.values())
-        failed = max(row["failed"] for row in rows.values())
-        table.add_row(part, titles.get(name, name), *cells, str(patients), str(failed))
+        patients = [row["patients"] for row in rows.values()]
+        few, most = min(patients), max(patients)
+        # Metrics of one label share its counts; labels have their own.
+        add = sum if across == "label" else max
+        counts = [str(add(row.get(count, 0) for row in rows.values())) for count in COUNTS]
+        table.add_row(
+            part, titles.get(name, name), *cells, str(most) if few == most else f"{few} to {most}", *counts
+        )
     return table
 
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medseg.data import Case, Prepared
-from medseg.metrics import METRICS, MetricValue, diagonal_mm, evaluate_case, unmeasured_case
+from medseg.metrics import METRICS, MetricValue, diagonal_mm, unmeasured_case
 from medseg.metrics.reliability import CaseCalibration
 from medseg.tasks import TaskSpec
 from medseg.training.decide import Decided, decide_slices, join
+from medseg.training.measure import measure_case
 from medseg.training.outcome import Row
 
 Predict = Callable[[Tensor], Tensor]
@@ -75,7 +76,7 @@ def evaluate_cases(
     calibrate: bool = False,
 ) -> Iterator[Measured]:
     """Predicts and measures cases, in their order. A case that cannot be measured, or was predicted as NaN,
-    has `failed` rows.
+    has `failed` rows; if only its calibration cannot be, only those rows are.
 
     Probabilities, not labels, are brought back to the native grid; the decision is the last step. Batches go on
     over cases, since an X-ray has one slice; a large volume is decided a batch of slices at a time. Beside a GPU,
@@ -143,17 +144,13 @@ def _values(
     task: TaskSpec, prepared: Prepared, case: Case, found: Decided, metrics: Sequence[str]
 ) -> tuple[list[MetricValue], str]:
     """Returns the values of a case, and what is wrong with it."""
-    labels, tolerances, problem = tuple(task.labels), task.tolerances(), found.problem
-    if found.labels is not None:
-        maps = prepared.reference(case.id), found.labels, prepared.spacing_mm(case.id)
-        try:
-            values = evaluate_case(
-                *maps, labels, metrics, tolerance_mm=tolerances, calibration=found.calibration
-            )
-            return values, problem
-        except ValueError as error:
-            problem = problem or str(error)
-    return unmeasured_case(labels, metrics, "failed", tolerance_mm=tolerances), problem
+    labels, tolerances = tuple(task.labels), task.tolerances()
+    if found.labels is None:
+        return unmeasured_case(labels, metrics, "failed", tolerance_mm=tolerances), found.problem
+    maps = prepared.reference(case.id), found.labels, prepared.spacing_mm(case.id)
+    values, problem = measure_case(*maps, labels, metrics, tolerances, found.calibration)
+    # Why there is no calibration says more than that a metric needs one.
+    return values, found.problem or problem
 
 
 def _rows(

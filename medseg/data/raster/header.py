@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
 
+_NOISE = 4e-15
+"""Relative error of a few operations in float64."""
+
 
 @dataclass(frozen=True)
 class Header:
@@ -30,8 +33,23 @@ class Header:
 
 
 def lengths(values: Iterable[float]) -> tuple[float, ...]:
-    """Returns voxel sizes without sign and noise of float32, 0 for what cannot be a length."""
-    return tuple(round(abs(float(v)), 6) if math.isfinite(v) else 0.0 for v in values)
+    """Returns voxel sizes without sign and noise, 0 for what cannot be a length."""
+    return tuple(_as_meant(abs(float(v))) if math.isfinite(v) else 0.0 for v in values)
+
+
+def _as_meant(length: float) -> float:
+    """Takes away what storing and computing added: 1.37 is 1.37000000477 in float32, a norm is one bit off."""
+    with np.errstate(over="ignore"):
+        single = np.float32(length)
+        plain = float(f"{length:.6g}")  # a float32 tells all numbers of six digits apart
+        stored = math.isclose(length, float(single), rel_tol=_NOISE)
+        if stored and np.float32(plain) == single:
+            return plain
+    # Halves of halves, such as 0.341796875, have more digits, but no noise.
+    plain = float(f"{length:.12g}")
+    if math.isclose(length, plain, rel_tol=_NOISE):
+        return plain
+    return float(str(single)) if stored else length
 
 
 def first_axis_last(values: NDArray[Any], channels: bool) -> NDArray[Any]:

@@ -54,7 +54,8 @@ def _described(header: Any, stated: list[float]) -> Header:
         raise DataError(f"must have two to four axes, has shape {shape}")
     grid, channels = shape[:3], shape[3] if len(shape) == 4 else 1
     scale = _MM.get(header.get_xyzt_units()[0], 1.0)
-    spacing = lengths(scale * length for length in stated[: len(grid)])
+    # What was stored is read first: a length of float32 in another unit is none any more.
+    spacing = lengths(scale * length for length in lengths(stated[: len(grid)]))
     try:
         with np.errstate(invalid="ignore"):
             orientation = orientation_of(header.get_best_affine())

@@ -78,6 +78,23 @@ def test_conflicts_and_problems_are_exit_code_1(rescore):
     assert "Nothing to do" not in rescore(Summary((WRONG,), 1, ()))[1]
 
 
+def test_cases_that_could_not_be_measured_in_full_are_said(rescore):
+    part = Outcome(
+        "acdc: unet, fold 0, seed 4", Counter({"ece/v1": 9}), failures=("p1: no ece", "p2: no ece")
+    )
+    code, out, _ = rescore(Summary((part,), 1, ()))
+    assert code == 0
+    first, second = out.splitlines()[:2]
+    assert first == "acdc: unet, fold 0, seed 4: 2 cases could not be measured in full, first p1: no ece"
+    assert second.startswith("Added 9 values")
+    both = Outcome("x", conflicts=WRONG.conflicts, failures=("p1: no ece",))
+    code, out, _ = rescore(Summary((both,), 1, ()))
+    assert code == 1
+    assert out.startswith(
+        "x: 1 case could not be measured in full, first p1: no ece\nx: 7 values are not what "
+    )
+
+
 def test_what_is_typed_is_passed_on(rescore, tmp_path):
     typed = (
         "--metrics",

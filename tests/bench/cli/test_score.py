@@ -17,6 +17,7 @@ from bench.cli.main import main
 from medseg.metrics import evaluate_case
 from medseg.scoring.score import COLUMNS
 
+EACH = "7 cases, each taken for a patient; --patient-pattern or --groups say otherwise\n"
 SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 
 
@@ -54,7 +55,7 @@ def both(folders):
 
 def test_json_is_one_list_of_rows_and_nothing_else(score, masks):
     code, out, err = score(*both(masks), "--json", "--metrics", "dice,hd95")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, EACH)
     rows = json.loads(out)
     assert all(tuple(row) == ("case", "label", "metric", "definition", "value", "status") for row in rows)
     assert len(rows) == 14
@@ -91,6 +92,19 @@ def test_patients_and_systems_are_columns_where_there_are_several(score, masks):
     assert [row["system"] for row in rows] == ["p"] * 7 + ["perfect"] * 7
 
 
+def test_statistics_are_over_patients_not_slices(score, tmp_path):
+    rng = np.random.default_rng(0)
+    for side in ("r", "p"):
+        (tmp_path / side).mkdir()
+        for number in range(40):
+            mask = rng.integers(0, 2, (8, 9), np.uint8)
+            Image.fromarray(mask).save(tmp_path / side / f"p{number // 10}_slice{number % 10}.png")
+    code, out, _ = score(*both((tmp_path / "r", tmp_path / "p")), "--metrics", "dice")
+    assert code == 0
+    assert "4 patients, 40 cases" in out
+    assert "40 cases taken for 4 patients by their names (..._slice0)" in out
+
+
 def test_a_missing_case_is_a_row_null_and_exit_code_1(score, masks):
     (masks[1] / "p0_1.png").unlink()
     code, out, err = score(*both(masks), "--json", "--metrics", "dice")
@@ -98,7 +112,7 @@ def test_a_missing_case_is_a_row_null_and_exit_code_1(score, masks):
     assert [(row["value"], row["status"]) for row in json.loads(out) if row["case"] == "p0_1"] == [
         (None, "missing")
     ]
-    assert err == "p0_1: no prediction\n"
+    assert err == f"p0_1: no prediction\n{EACH}"
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json"])
@@ -182,6 +196,7 @@ def test_a_task_brings_its_labels_unit_metrics_and_soft_masks(score, masks):
         (("--tolerance-mm", "-1"), "--tolerance-mm -1: expected a distance from 0"),
         (("--metrics", "ece"), "--metrics: ece needs probabilities"),
         (("--metrics", "volume_ml"), "--metrics: volume_ml is a volume and needs millimetres"),
+        (("--metrics", "dice,volume_ml", "--spacing-mm", "0.5"), "p0_0.png has two axes"),
         (("--spacing-mm", "0"), "--spacing-mm 0: expected one length above 0"),
         (("--spacing-mm", "1,2,3,4"), "expected one length above 0"),
         (("--task", "nothing"), "--task: unknown task 'nothing'"),
@@ -219,7 +234,7 @@ def test_what_is_wrong_with_the_files_is_one_line_and_exit_code_3(score, masks, 
         assert err.count("\n") == 1
     code, _, err = score(*both(masks), "--extra", "ignore", "--json")
     assert code == 0
-    assert err == f"{masks[1]}: left out 1 without a reference, e.g. other.png\n"
+    assert err == f"{EACH}{masks[1]}: left out 1 without a reference, e.g. other.png\n"
 
 
 def test_a_folder_with_an_equals_sign_is_a_folder(score, masks, tmp_path):

@@ -142,6 +142,19 @@ def test_all_finals_failed(world: Any) -> None:
     assert math.isnan(row.cost.train_s)
 
 
+def test_a_value_that_is_not_there_is_charged_and_counted_whatever_its_status_says(world: Any) -> None:
+    for model in ("unet", "resunet"):
+        row = world.trial(model)
+        broken = model == "resunet"
+        values = {patient: math.nan if broken and patient < 2 else 0.8 for patient in range(8)}
+        world.store.write(row, [world.case(row["trial"], p, "dice", v) for p, v in values.items()], [])
+    row = rows_of(board_of(world))["resunet + dice"]
+    assert row.metrics["dice"].mean == pytest.approx(0.8 * 6 / 8)
+    assert (row.n_failed, row.n_valid) == (2, 6)
+    with pytest.raises(ResultsError, match=r"resunet \+ dice: 2 values missing"):
+        board_of(world, on_missing="fail")
+
+
 def test_misses_are_counted_and_penalised(world: Any) -> None:
     world.final("unet", noise=0, missed=[0, 1])
     world.final("resunet", noise=0)

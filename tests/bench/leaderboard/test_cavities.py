@@ -71,8 +71,12 @@ def test_seeds_are_averaged_within_the_patient(world: Any) -> None:
     volumes(world, "unet", *[(100, 50)] * 4)
     volumes(world, "unet", *[(100, 20)] * 4, seed=1)
     (row,) = board_of(world).cavities
-    # 50 and 80%: four patients of 65%, not eight values.
-    assert (row.ef.n, row.ef.bias, row.ef.sd) == (4, pytest.approx(5), pytest.approx(0, abs=1e-9))
+    # 50 and 80%: four patients of 65%, not eight values. All alike, so the bias is sure; a single run's EF is not:
+    # var(50, 80) = 450, of which half is added to the variance of the means, 0.
+    assert (row.ef.n, row.ef.bias, row.ef.sd) == (4, pytest.approx(5), pytest.approx(15))
+    assert row.ef.bias_interval == pytest.approx((5, 5))
+    assert (row.ef.low, row.ef.high) == pytest.approx((5 - 29.4, 5 + 29.4), abs=0.01)
+    assert row.esv.sd == pytest.approx(15)
 
 
 def test_a_missed_cavity_is_seen(world: Any) -> None:
@@ -135,7 +139,10 @@ def test_terminal(board: TaskBoard, width: int) -> None:
     console.print(Leaderboard([board]))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, text.splitlines())) <= width
-    assert "(Bland, Altman 1986)" in " ".join(text.split())
+    assert (
+        "of a single run; the SD holds the variance between patients and, over seeds and folds, within them"
+        in " ".join(text.split())
+    )
     # No number is cut off or broken; what does not fit is named.
     assert "…" not in text
     assert "+0.0 [-24.8, +24.8]" in text

@@ -20,7 +20,7 @@ from bench.leaderboard import (
     render,
     show,
 )
-from bench.leaderboard.columns import count_text, duration, p_text
+from bench.leaderboard.columns import columns, count_text, duration, p_text
 
 CLAIMS = [
     {
@@ -94,6 +94,18 @@ def test_terminal_says_what_it_leaves_out(answered: Answered) -> None:
         "miss",
     ):
         assert all(word in wide for word in heading.split())
+
+
+def test_what_happened_stays_longer_than_redundant_metrics_and_costs(answered: Answered) -> None:
+    """The policy wants the counts beside every mean."""
+    keep = {column.key: column.keep for column in columns(answered[0][0])}
+    for count in ("n_valid", "n_empty_reference", "n_failed", "n_missed"):
+        for other in ("iou", "hd95", "pixel_accuracy", "parameters", "train_s", "n_hallucinated"):
+            assert keep[count] > keep[other]
+    head = terminal(answered, 80).split("Not shown")[0]
+    for word in ("valid", "empty", "fail", "miss"):
+        assert word in head
+    assert "IoU" not in head
 
 
 def test_footer_says_what_the_numbers_cannot(answered: Answered) -> None:

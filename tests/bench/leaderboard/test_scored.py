@@ -6,9 +6,10 @@ import math
 import pytest
 from rich.console import Console
 
+from bench.leaderboard import scored
 from bench.leaderboard.notes import footer, heading
 from bench.leaderboard.render import render
-from bench.leaderboard.scored import label_rows, label_table, scored_board, scored_cells
+from bench.leaderboard.scored import MEAN, label_rows, label_table, scored_board, scored_cells
 from medseg.tasks import TASKS
 
 NAN, INF = math.nan, math.inf
@@ -50,18 +51,25 @@ def rows(system="mine", better=0.0):
 def test_label_rows_average_images_then_patients_and_count_what_happened():
     found = label_rows(scored_cells(rows(), ["mine"]), "mine", ["dice", "hd95"])
     assert [(row.facts.name, row.label) for row in found] == [
-        (metric, label) for metric in ("dice", "hd95") for label in ("RV", "LV", "mean")
+        (metric, label) for metric in ("dice", "hd95") for label in ("RV", "LV", MEAN)
     ]
     by_row = {(row.facts.name, row.label): row for row in found}
     # RV: p1 0.8, p2 0.6 (its second image has none), p3 0; LV: 0.9, mean of 0 and 0.7, 0.
     assert by_row["dice", "RV"].estimate.mean == pytest.approx((0.8 + 0.6 + 0) / 3)
     assert by_row["dice", "LV"].estimate.mean == pytest.approx((0.9 + 0.35 + 0) / 3)
-    assert by_row["dice", "mean"].estimate.mean == pytest.approx((0.85 + 0.475 + 0) / 3)
+    assert by_row["dice", MEAN].estimate.mean == pytest.approx((0.85 + 0.475 + 0) / 3)
     assert by_row["hd95", "LV"].estimate.mean == pytest.approx((2 + 54 + 100) / 3)
     assert by_row["dice", "RV"].median == 0.6
-    assert by_row["dice", "RV"].counts == {"n_valid": 2, "n_empty_reference": 1, "n_missed": 0, "n_failed": 1}
-    assert by_row["dice", "LV"].counts == {"n_valid": 2, "n_empty_reference": 0, "n_missed": 1, "n_failed": 1}
-    assert by_row["dice", "mean"].counts == {
+    for label, (valid, empty, missed, failed) in {"RV": (2, 1, 0, 1), "LV": (2, 0, 1, 1)}.items():
+        assert by_row["dice", label].counts == {
+            "n_valid": valid,
+            "n_empty_reference": empty,
+            "n_hallucinated": 0,
+            "n_missed": missed,
+            "n_failed": failed,
+        }
+    assert by_row["dice", MEAN].counts == {
+        "n_hallucinated": 0,
         "n_valid": 4,
         "n_empty_reference": 1,
         "n_missed": 1,
@@ -86,11 +94,32 @@ def test_a_single_label_has_no_mean_over_labels():
     assert [row.label for row in label_rows(scored_cells(only, ["mine"]), "mine", ["dice"])] == ["RV"]
 
 
+def test_a_label_may_be_called_mean():
+    renamed = [{**row, "label": {"RV": "mean", "LV": MEAN}[row["label"]]} for row in rows()]
+    plain, odd = (
+        label_rows(scored_cells(of, ["mine"]), "mine", ["dice", "hd95"]) for of in (rows(), renamed)
+    )
+    assert [row.label for row in odd] == ["mean", MEAN, MEAN] * 2
+    assert [row.is_mean for row in odd] == [False, False, True] * 2
+    assert [(row.estimate, row.counts) for row in odd] == [(row.estimate, row.counts) for row in plain]
+
+
+def test_patients_are_resampled_once_for_all_metrics(monkeypatch):
+    calls = []
+    intervals = scored.mean_intervals
+    monkeypatch.setattr(scored, "mean_intervals", lambda *given: calls.append(1) or intervals(*given))
+    both = label_rows(scored_cells(rows(), ["mine"]), "mine", ["dice", "hd95"])
+    assert len(calls) == 1
+    # As each would be alone.
+    assert both[3:] == label_rows(scored_cells(rows(), ["mine"]), "mine", ["hd95"])
+
+
 def test_the_table_names_each_metric_once():
     page = Console(file=io.StringIO(), width=100)
     page.print(label_table(label_rows(scored_cells(rows(), ["mine"]), "mine", ["dice", "hd95"])))
     lines = [line.split() for line in page.file.getvalue().splitlines()]
     assert [line[0] for line in lines[2:]] == ["Dice", "LV", "mean", "HD95", "LV", "mean"]
+    assert lines[4][:3] == ["mean", "of", "labels"]
     assert lines[2][-4:] == ["2", "1", "0", "1"]
 
 

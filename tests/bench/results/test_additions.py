@@ -1,10 +1,13 @@
+import json
 import math
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import ResultsError
-from bench.results import store as module
+from bench.results import parts
 from bench.results.schema import VERSION_KEY
 from bench.results.store import Store
 
@@ -92,11 +95,29 @@ def test_a_write_that_fails_leaves_the_part_whole(store, case_row, monkeypatch):
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.pq, "write_table", full)
+    monkeypatch.setattr(parts.pq, "write_table", full)
     with pytest.raises(OSError, match="No space left"):
         store.add_cases(TRIAL, CODE, 1, [hd(case_row)])
     assert contents(store) == before
     assert not list(store.root.rglob(".tmp-*"))
+
+
+def test_a_kill_before_the_last_step_leaves_the_part_whole(store, case_row):
+    before, rows = contents(store), [hd(case_row)]
+    script = (
+        "import json, os, sys; from bench.results.store import Store\n"
+        "os.replace = lambda source, target: os.kill(os.getpid(), 9)\n"
+        "root, trial, code, rows = sys.argv[1:]\n"
+        "from pathlib import Path; Store(Path(root)).add_cases(trial, code, 1, json.loads(rows))"
+    )
+    arguments = [str(store.root), TRIAL, CODE, json.dumps(rows)]
+    killed = subprocess.run([sys.executable, "-c", script, *arguments], check=False)
+    assert killed.returncode == -9
+    # The draft was whole, and nobody takes it for the part.
+    assert len(list(store.root.rglob(".tmp-*"))) == 1
+    assert contents(store) == before
+    assert len(store.add_cases(TRIAL, CODE, 1, rows).added) == 1
+    assert store.cases()["definition"].tolist() == ["dice/v1", "dice/v1", "hd/v1"]
 
 
 def test_bad_rows_are_refused_before_anything_is_written(store, case_row):

@@ -91,6 +91,26 @@ def test_filters(tmp_path: Path, trial_row: Rows, case_row: Rows) -> None:
     assert store.cases(trials=[], part="test").empty
 
 
+def test_cases_of_one_trial_are_found_without_a_look_at_the_others(
+    tmp_path: Path, trial_row: Rows, case_row: Rows
+) -> None:
+    store, code = Store(tmp_path), trial_row()["code"]
+    store.write(trial_row(status="crashed"), [], [])
+    store.write(trial_row(), [case_row()], [])
+    store.write(trial_row(code="0123456789"), [case_row(value=0.2)], [])
+    store.write(trial_row(trial="b"), [case_row(trial="b")], [])
+    (tmp_path / "trials" / f"b-{code[:8]}.parquet").write_bytes(b"damaged")
+    found = store.cases_of(TRIAL, code, 2)
+    assert found.to_dict("records") == [case_row() | {"code": code, "attempt": 2}]
+    assert store.cases_of(TRIAL, "0123456789", 1)["value"].tolist() == [0.2]
+    for trial, attempt in ((TRIAL, 1), (TRIAL, 3), ("c", 1)):
+        with pytest.raises(ResultsError, match=f"attempt {attempt} of trial {trial} is not there any more$"):
+            store.cases_of(trial, code, attempt)
+    next((tmp_path / "cases").glob(f"{TRIAL}-{code[:8]}-*")).unlink()
+    with pytest.raises(ResultsError, match="this part of a trial is missing; put it back"):
+        store.cases_of(TRIAL, code, 2)
+
+
 def test_a_later_attempt_replaces_the_earlier(tmp_path: Path, trial_row: Rows, case_row: Rows) -> None:
     store = Store(tmp_path)
     store.write(trial_row(status="crashed"), [], [])

@@ -10,18 +10,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.errors import BenchError, DataMissingError, ResultsError
 from bench.results.lock import RunLock
 from bench.results.store import Store
 from bench.run.rescore import Options, rescore
-from bench.run.rescore_metrics import Asked, wanted_metrics
+from bench.run.rescore_metrics import Asked, comparable_metric, wanted_metrics
 from bench.run.rows import UNKNOWN
 from medseg.data import index_dataset, prepare, resolve_root
 from medseg.metrics import METRICS, diagonal_mm, evaluate_case, unmeasured_case
 from medseg.metrics.reliability import CaseCalibration
 from medseg.tasks import TASKS, PhantomSpec
+from medseg.training.measure import measure_case
 from medseg.training.predictions import PredictionWriter
 
 CODE = "c0de" * 16
@@ -75,8 +77,10 @@ def parts(data):
     return [(case, "test" if place % 3 else "validation") for place, case in enumerate(data.dataset.cases)]
 
 
-def write_trial(data, root, trial, /, seed=0, keep=True, calibrated=False, failed=None, **changes):
-    """Writes a trial and its predictions; returns its folder of them."""
+def write_trial(
+    data, root, trial, /, seed=0, keep=True, calibrated=False, failed=None, blurred=None, **changes
+):
+    """Writes a trial and its predictions; returns its folder of them. A case may be failed, or its calibration."""
     folder, rows = root / "predictions" / trial, []
     labels = tuple(data.task.labels)
     with PredictionWriter(folder, data.task, data.dataset, data.prepared) as writer:
@@ -87,9 +91,13 @@ def write_trial(data, root, trial, /, seed=0, keep=True, calibrated=False, faile
                 continue
             classes = np.stack([prediction == index for index in range(data.task.out_channels)])
             probabilities = (classes if len(classes) > 1 else prediction[None]).astype(np.float32)
-            calibration = CaseCalibration.of(probabilities, reference, prediction) if calibrated else None
+            calibration = None
+            if calibrated and case.id != blurred:
+                calibration = CaseCalibration.of(probabilities, reference, prediction)
             writer.write(case, prediction, part, calibration)
-            values = evaluate_case(reference, prediction, case.spacing_mm, labels, STORED)
+            values, _ = measure_case(
+                reference, prediction, case.spacing_mm, labels, STORED, None, calibration
+            )
             rows += case_rows(data, case, part, values)
         if keep:
             writer.commit()
@@ -202,22 +210,69 @@ def test_a_tolerance_alone_asks_for_nsd(data, results):
     assert "nsd/marching-cubes/tau=3/v1" in added
 
 
-def test_predictions_of_something_else_are_found_out(data, results):
-    other = write_trial(data, results / "other", "a" * 16, seed=5)
-    shutil.rmtree(results / "predictions" / ("a" * 16))
-    shutil.move(other, results / "predictions" / ("a" * 16))
-    shutil.rmtree(results / "other")
-    before = parquet(results)
-    summary = rescore(results, options(data, "assd"))
+def store_only(monkeypatch, *metrics):
+    """Lets `write_trial` store other metrics than Dice."""
+    monkeypatch.setattr(sys.modules[__name__], "STORED", metrics)
+
+
+@pytest.mark.parametrize("stored", ["dice", "iou", "hd95", "sensitivity", "pixel_accuracy"])
+def test_predictions_of_something_else_are_found_out(data, tmp_path, monkeypatch, stored):
+    store_only(monkeypatch, "lesion_count_reference", stored)
+    for seed, trial in enumerate("ab"):
+        write_trial(data, tmp_path, trial * 16, seed)
+    other = write_trial(data, tmp_path / "other", "a" * 16, seed=5)
+    shutil.rmtree(tmp_path / "predictions" / ("a" * 16))
+    shutil.move(other, tmp_path / "predictions" / ("a" * 16))
+    shutil.rmtree(tmp_path / "other")
+    before = parquet(tmp_path)
+    summary = rescore(tmp_path, options(data, "assd"))
     assert summary.failed
     first, second = summary.outcomes
     assert first.conflicts
-    assert first.conflicts[0].split(": ")[1].startswith("dice/v1 is 0.")
+    assert first.conflicts[0].split(": ")[1].startswith(f"{METRICS.load(stored).definition} is ")
     assert not first.added
-    assert second.added
-    after = parquet(results)
+    assert set(second.added) == {"assd/erode1/pooled/v1"}
+    after = parquet(tmp_path)
     changed = [path for path in before if before[path] != after[path]]
     assert [path.name[0] for path in changed] == ["b"]
+
+
+def test_where_nothing_tells_whose_predictions_they_are_it_is_said(data, tmp_path, monkeypatch):
+    write_trial(data, tmp_path, "a" * 16)
+    store_only(monkeypatch, "lesion_count_reference")
+    write_trial(data, tmp_path, "b" * 16, seed=1)
+    summary = rescore(tmp_path, options(data, "assd"))
+    assert not summary.failed
+    assert all(outcome.added for outcome in summary.outcomes)
+    assert summary.notes == (
+        "1 of 2 trials hold no value that could be measured again: that the predictions are theirs was not checked",
+    )
+
+
+def test_the_metric_that_tells_is_one_of_the_same_definition():
+    def chosen(*stored, wanted=(), tolerances=None):
+        columns = ("metric", "label", "definition", "status")
+        rows = [dict(zip(columns, row, strict=True)) for row in stored]
+        return comparable_metric(pd.DataFrame(rows, columns=columns), wanted, tolerances)
+
+    dice, iou = ("dice", "LV", "dice/v1", "ok"), ("iou", "LV", "iou/v1", "ok")
+    hd95 = ("hd95", "LV", METRICS.load("hd95").definition, "ok")
+    nsd = ("nsd", "LV", "nsd/marching-cubes/tau=2/v1", "ok")
+    assert chosen(hd95, iou, dice, wanted=("hd95",)) == "dice"
+    assert chosen(hd95, iou) == "iou"
+    lesions = ("lesion_f1", "LV", METRICS.load("lesion_f1").definition, "ok")
+    assert chosen(lesions, hd95, wanted=("lesion_f1",)) == "hd95"
+    assert chosen(lesions) == "lesion_f1"
+    assert chosen(hd95, iou, wanted=("hd95",)) == "hd95"
+    assert chosen(nsd, tolerances={"LV": 2.0}) == "nsd"
+    assert chosen(nsd, tolerances={"LV": 3.0}) is None
+    assert chosen(nsd) is None
+    assert chosen(("dice", "LV", "dice/v0", "ok"), hd95) == "hd95"
+    assert chosen(("dice", "LV", "dice/v1", "failed")) is None
+    assert (
+        chosen(("ece", "LV", METRICS.load("ece").definition, "ok"), ("gone", "LV", "gone/v1", "ok")) is None
+    )
+    assert chosen() is None
 
 
 def test_a_case_without_prediction_stays_failed(data, tmp_path):
@@ -229,6 +284,37 @@ def test_a_case_without_prediction_stays_failed(data, tmp_path):
     assert set(rows.loc[rows["case"] == failed, "status"]) == {"failed"}
     assert rows.loc[(rows["metric"] == "assd") & (rows["case"] == failed), "value"].isna().all()
     assert (rows.loc[rows["case"] != failed, "status"] != "failed").all()
+
+
+def test_a_case_without_calibration_fails_in_that_alone(data, tmp_path):
+    blurred = data.dataset.cases[1].id
+    write_trial(data, tmp_path, "a" * 16, calibrated=True, blurred=blurred)
+    summary = rescore(tmp_path, options(data, "ece", "assd", "nll"))
+    assert not summary.failed
+    (outcome,) = summary.outcomes
+    assert (outcome.problem, outcome.conflicts) == ("", ())
+    assert outcome.failures == (
+        f"{blurred}: ece needs calibration: what the probabilities said, which label maps do not tell",
+    )
+    rows = Store(tmp_path).cases()
+    failed = rows[rows["status"] == "failed"]
+    assert set(zip(failed["case"], failed["metric"], strict=True)) == {(blurred, "ece"), (blurred, "nll")}
+    assert len(failed) == len(data.task.labels) + 1
+    assert {"dice", "hd95", "assd"} <= set(rows.loc[rows["case"] == blurred, "metric"])
+    again = rescore(tmp_path, options(data, "ece", "assd", "nll"))
+    assert not again.outcomes[0].added
+    assert again.outcomes[0].failures == outcome.failures
+
+
+def test_calibration_that_failed_does_not_make_a_prediction_none(data, tmp_path, monkeypatch):
+    store_only(monkeypatch, "ece")
+    blurred = data.dataset.cases[1].id
+    write_trial(data, tmp_path, "a" * 16, calibrated=True, blurred=blurred)
+    assert not rescore(tmp_path, options(data, "dice")).failed
+    rows = Store(tmp_path).cases()
+    of_case = rows[rows["case"] == blurred]
+    assert set(of_case.loc[of_case["metric"] == "ece", "status"]) == {"failed"}
+    assert "failed" not in set(of_case.loc[of_case["metric"] == "dice", "status"])
 
 
 def test_a_damaged_prediction_leaves_its_trial_as_it_is(data, results):
@@ -299,14 +385,49 @@ def test_predictions_are_those_of_the_newest_code(data, results):
     assert set(rows.loc[rows["metric"] == "assd", "code"]) == {"beef" * 16}
 
 
-def test_other_data_are_refused_before_anything_is_written(data, results):
+def test_a_trial_of_other_data_does_not_stop_the_others(data, results):
     write_trial(data, results, "d" * 16, seed=3, data="f" * 64)
-    before = parquet(results)
+    summary = rescore(results, options(data, "assd"))
+    assert summary.failed
+    assert [bool(outcome.added) for outcome in summary.outcomes] == [True, True, False]
+    assert f"the data at {data.dataset.root} are not those of trial {'d' * 16}" in summary.outcomes[2].problem
+    assert set(Store(results).cases(["d" * 16])["metric"]) == set(STORED)
+
+
+def test_if_all_trials_are_of_other_data_it_is_one_clear_line(data, tmp_path):
+    for trial in "de":
+        write_trial(data, tmp_path, trial * 16, data="f" * 64)
     with pytest.raises(
         DataMissingError, match=r"are not those of trial d{16} \(fingerprint \w{12}, expected f{12}\)"
     ):
-        rescore(results, options(data, "assd"))
-    assert parquet(results) == before
+        rescore(tmp_path, options(data, "assd"))
+
+
+def test_a_task_of_another_version_stops_its_own_trials_only(data, results):
+    write_trial(data, results, "d" * 16, seed=3, spec_json=json.dumps({"task": {"name": "older"}}))
+    summary = rescore(results, options(data, "assd"))
+    assert [bool(outcome.added) for outcome in summary.outcomes] == [True, True, False]
+    assert summary.outcomes[2].problem.startswith("its task is not one of this medseg-bench: ")
+
+
+def test_damaged_rows_of_a_trial_do_not_stop_the_others(data, results):
+    (path,) = (results / "cases").glob("a*")
+    path.write_bytes(path.read_bytes()[:100])
+    first, second = rescore(results, options(data, "assd")).outcomes
+    assert first.problem.startswith(f"{path}: damaged or not Parquet")
+    assert second.added
+
+
+def test_the_table_of_trials_is_read_once(data, results, monkeypatch):
+    looks, parts_of = [], Store._parts
+
+    def watched(self, trials=None):
+        looks.append(trials)
+        return parts_of(self, trials)
+
+    monkeypatch.setattr(Store, "_parts", watched)
+    assert len(rescore(results, options(data, "assd")).outcomes) == 2
+    assert looks == [None]
 
 
 def test_data_that_are_gone_are_one_clear_line(data, results):

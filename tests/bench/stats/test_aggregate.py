@@ -150,7 +150,7 @@ def test_five_hallucinations_on_empty_references_do_not_vanish(policy: Policy) -
     # MONAI ignores empty references by default: its mean Dice stays at 1.0.
     assert mean_of(*cells, policy=policy, agreed=1.0) == 0.5
     counts = status_counts(pd.DataFrame(cells)).loc["a"]
-    assert (counts["n_valid"], counts["n_empty_reference"]) == (5, 5)
+    assert (counts["n_valid"], counts["n_empty_reference"], counts["n_hallucinated"]) == (5, 5, 5)
 
 
 def test_an_empty_prediction_is_not_praised_unless_asked_for() -> None:
@@ -198,6 +198,7 @@ def test_counts_sum_to_the_rows() -> None:
     statuses = ["ok", "ok", "both_empty", "reference_empty", "prediction_empty", "failed", "missing"]
     cells = [cell(0.5, status, case=f"c{i}") for i, status in enumerate(statuses)]
     counts = status_counts(pd.DataFrame(cells)).loc["a"]
+    assert counts.pop("n_hallucinated") == 1
     assert counts.to_dict() == {"n_valid": 2, "n_empty_reference": 2, "n_missed": 1, "n_failed": 2}
     assert counts.sum() == len(cells)
 

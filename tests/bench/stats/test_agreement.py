@@ -54,6 +54,50 @@ def test_intervals_of_the_limits_cover_what_they_say() -> None:
     assert np.mean([low <= truth <= high for low, high in found]) == pytest.approx(0.95, abs=0.015)
 
 
+# Differences of three pairs over two runs each: means 2, 4 and 9, variances within 2, 8 and 2.
+RUNS = np.array([[1.0, 3.0], [2.0, 6.0], [8.0, 10.0]])
+
+
+def test_limits_of_means_over_runs_are_those_of_a_single_run() -> None:
+    found = bland_altman(np.zeros(3), RUNS.mean(axis=1), runs=[2, 2, 2], within=RUNS.var(axis=1, ddof=1))
+    means = bland_altman(np.zeros(3), RUNS.mean(axis=1))
+    # var(2, 4, 9) = 13; half of the mean variance within, 4, comes on top.
+    assert (means.sd**2, found.sd**2) == pytest.approx((13, 13 + 0.5 * 4))
+    assert (found.bias, found.bias_interval) == (means.bias, means.bias_interval)
+    assert found.high == pytest.approx(5 + 1.959964 * math.sqrt(15))
+    # Var(s) = (2 * 13^2 / 2 + 2 * 2^2 / 3) / (4 * 15); t with two degrees of freedom.
+    variance = 13 / 3 + 1.959964**2 * (2 * 13**2 / 2 + 2 * 2**2 / 3) / 60
+    assert (found.high_interval[1] - found.high) == pytest.approx(4.302653 * math.sqrt(variance))
+
+
+def test_unequal_runs_count_by_their_harmonic_mean() -> None:
+    found = bland_altman(np.zeros(3), [2, 4, 9], runs=[1, 2, 4], within=[math.nan, 8.0, 2.0])
+    # k: 3 / (1 + 1/2 + 1/4) = 12/7; within, by degrees of freedom: (1 * 8 + 3 * 2) / 4.
+    assert found.sd**2 == pytest.approx(13 + (1 - 7 / 12) * 3.5)
+
+
+def test_one_run_is_the_plain_case_and_runs_that_agree_add_nothing() -> None:
+    plain = bland_altman(MINI, WRIGHT)
+    assert bland_altman(MINI, WRIGHT, runs=np.ones(17), within=np.full(17, math.nan)) == plain
+    same = bland_altman(MINI, WRIGHT, runs=np.full(17, 3), within=np.zeros(17))
+    assert same.high_interval == pytest.approx(plain.high_interval)
+    exact = bland_altman(MINI, MINI, runs=np.full(17, 3), within=np.zeros(17))
+    assert exact.high_interval == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"runs": [2, 2, 2]}, "belong together"),
+        ({"runs": [2, 2], "within": [1, 1]}, "a value for each of 3 pairs"),
+        ({"runs": [0, 2, 2], "within": [1, 1, 1]}, "runs at least 1"),
+    ],
+)
+def test_runs_that_cannot_be_are_refused(given: dict[str, list[float]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        bland_altman([1, 2, 3], [1, 2, 4], **given)
+
+
 def test_too_few_pairs_have_a_bias_and_no_limits() -> None:
     assert math.isnan(bland_altman([], []).bias)
     found = bland_altman([1.0, 2.0], [2.0, 5.0])

@@ -63,6 +63,10 @@ def test_runs_are_averaged_as_ratios_within_the_patient() -> None:
     # 50% and 75%; the ratio of mean volumes would be 66.7%.
     assert (first["ef"], first["edv"], first["reference_ef"]) == (62.5, 150, 60)
     assert (second["patient"], second["ef"]) == ("p2", 100)
+    # 50 and 75%, 100 and 200 mL, always 50 mL.
+    assert (first["runs"], second["runs"]) == (2, 1)
+    assert [first[f"{name}_within"] for name in ("ef", "edv", "esv")] == [312.5, 5000, 0]
+    assert math.isnan(second["ef_within"])
 
 
 def test_entries_and_labels_are_kept_apart() -> None:

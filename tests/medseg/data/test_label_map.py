@@ -47,6 +47,14 @@ def test_classes_are_numbered_in_the_order_given(values, labels):
     np.testing.assert_array_equal(classes, expected)
 
 
+def test_more_classes_than_fit_are_refused():
+    many = np.arange(300, dtype=np.uint16).reshape(20, 15)
+    classes = LabelMap(Header((20, 15), (1.0, 1.0)), many).classes(range(1, 256))
+    assert classes.max() == 255
+    with pytest.raises(ValueError, match=r"^expected at most 255 labels, got 256$"):
+        LabelMap(Header((20, 15), (1.0, 1.0)), many).classes(range(1, 257))
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
 def test_values_come_in_the_files_own_type(write_nifti, tmp_path, dtype):
     stored = np.random.default_rng(0).integers(0, 4, (5, 4, 3)).astype(dtype)

@@ -41,3 +41,10 @@ def test_one_chooses_by_what_ranks():
 
 def test_names_that_are_not_known_are_left_to_others():
     assert problems(HEART, metrics=("dcie", "no.such.module:METRIC"), selection_metric="dcie") == []
+
+
+def test_a_penalty_in_millimetres_needs_millimetres():
+    (problem,) = problems(LUNG, empty_policy="brats")
+    assert problem[:2] == ("empty_policy", None)
+    assert problem.message.startswith("brats counts 373.13 mm")
+    assert problems(HEART, empty_policy="brats") == []

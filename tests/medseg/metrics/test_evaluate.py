@@ -126,11 +126,17 @@ def test_more_labels_than_8_bits_hold():
         (FULL, FULL, (1, 0), r"spacing_mm must be 2 numbers above 0, got \(1, 0\)"),
         (FULL, FULL, (1, -2.5), r"got \(1, -2\.5\)"),
         (FULL, FULL, (nan, 1), r"got \(nan, 1\)"),
+        (FULL, FULL, (1, 1e-170), r"numbers above 0, got \(1, 1e-170\)"),
     ],
 )
 def test_bad_input_is_named(reference, prediction, spacing, message):
     with pytest.raises(ValueError, match=message):
         evaluate_case(reference, prediction, spacing, ["a"], ["dice"])
+
+
+def test_a_label_comes_once():
+    with pytest.raises(ValueError, match="labels must differ, got a, a"):
+        evaluate_case(FULL, FULL, (1, 1), ["a", "a"], ["dice"])
 
 
 def test_unknown_metric_names_the_nearest():
@@ -169,6 +175,8 @@ def test_units_and_definitions_are_of_the_task():
     maps[:, 1:3, 1:3] = 1
     rows = evaluate_case(maps, maps, (1, 1, 1), ["a"], ["nsd", "hd"], tolerance_mm={"a": 2.5})
     assert [row.definition for row in rows] == ["nsd/marching-cubes/tau=2.5/v1", "hd/erode1/max/v1"]
+    third = METRICS.load("nsd").definition_with(1 / 3)
+    assert third != METRICS.load("nsd").definition_with(0.333333)
     (row,) = unmeasured_case(["a"], ["nsd"], "failed", tolerance_mm=2)
     assert row.definition == "nsd/marching-cubes/tau=2/v1"
 

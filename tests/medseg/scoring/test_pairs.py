@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from medseg.errors import DataError
-from medseg.scoring.files import case_ids, find_predictions, find_references
+from medseg.scoring.files import LabelFile, case_ids, find_predictions, find_references
 from medseg.scoring.pairs import extra_message, pair
 
 
@@ -73,6 +73,22 @@ def test_a_prediction_of_two_cases_names_both(tmp_path):
         DataError, match=r"p/x\.png could be of \S+r/a/x\.png or of \S+r/b/x\.png; put it into"
     ):
         paired(tmp_path, ["a/x.png", "b/x.png"], ["x.png"])
+
+
+@pytest.mark.parametrize("references", [["x.png", "x_pred.png"], ["a/x_pred.png", "x.png"]])
+def test_a_prediction_is_of_one_case(tmp_path, references):
+    with pytest.raises(
+        DataError, match=r"p/\S+ could be of \S+ or of \S+; rename it as its reference is$"
+    ) as caught:
+        paired(tmp_path, references, ["a/x_pred.png" if "/" in references[0] else "x_pred.png"])
+    assert all(f"r/{name}" in str(caught.value) for name in references)
+
+
+def test_many_references_are_not_compared_each_with_each(tmp_path):
+    """Each with each would take minutes, and end at the limit of time that every test has."""
+    references = {f"x{n}": LabelFile(Path(f"r/x{n}.png"), f"x{n}", f"x{n}") for n in range(20_000)}
+    extra = [LabelFile(Path(f"p/y{n}.png"), f"y{n}", f"y{n}") for n in range(20_000)]
+    assert len(pair(references, extra).extra) == 20_000
 
 
 def test_the_message_about_extras_is_short(tmp_path):

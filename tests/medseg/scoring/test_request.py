@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from medseg.errors import DataError
-from medseg.scoring.request import Request, make_protocol
+from medseg.scoring.request import Request, flat_reference, make_protocol
 
 
 @pytest.fixture
@@ -56,3 +56,23 @@ def test_images_and_empty_references_are_told_from_labels(files, write, tmp_path
     image.write_bytes(b"x")
     with pytest.raises(DataError, match=r"none of the references can be read, see image\.png$"):
         make_protocol([image], Request(("dice",)))
+
+
+def test_more_labels_than_can_be_measured_are_refused(write, tmp_path):
+    paths = [
+        write(tmp_path / f"{first}.nii.gz", np.arange(first, first + 120, dtype=np.uint16).reshape(2, 6, 10))
+        for first in (0, 120, 240)
+    ]
+    assert len(make_protocol(paths[:2], Request(("dice",))).labels) == 239
+    with pytest.raises(
+        DataError, match=r"the references hold 359 values together, of which at most 255 can be"
+    ):
+        make_protocol(paths, Request(("dice",)))
+
+
+def test_references_of_two_axes_are_found(files, tmp_path, write, blob):
+    volumes = [*files("a.nii.gz"), tmp_path / "broken.png"]
+    volumes[1].write_bytes(b"x")
+    assert flat_reference(volumes) is None
+    flat = write(tmp_path / "b.nii.gz", blob(9, 9))
+    assert flat_reference([*volumes, flat]) == flat

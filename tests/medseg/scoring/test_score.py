@@ -14,6 +14,7 @@ from medseg.scoring.request import Request
 from medseg.scoring.score import COLUMNS, score
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data"
+BY_NAME = "3 cases taken for 2 patients by their names (..._ed); --patient-pattern or --groups say otherwise"
 METRICS = ("dice", "hd95", "assd", "nsd", "precision")
 REQUEST = Request(METRICS, labels={"a": 1, "b": 2}, tolerance_mm=2.0)
 
@@ -38,13 +39,34 @@ def test_rows_are_those_of_evaluate_case_on_arrays_read_by_nibabel(folders):
     assert all(tuple(row) == COLUMNS for row in scored.rows)
     for case in ("p1_ed", "p1_es", "p2_ed"):
         ours, theirs = (nibabel.load(folder / f"{case}.nii.gz") for folder in folders)
-        # A header holds 1.4 in 32 bits; that is not meant.
-        spacing = tuple(round(float(zoom), 6) for zoom in ours.header.get_zooms()[::-1])
+        # A header holds 1.4 in 32 bits; the text of a float32 is what was meant.
+        spacing = tuple(float(str(zoom)) for zoom in ours.header.get_zooms()[::-1])
         arrays = [np.asarray(image.dataobj).T for image in (ours, theirs)]
         assert values(scored, case) == expected(*arrays, spacing, ("a", "b"))
     assert {row["unit"] for row in scored.rows if row["metric"] in ("hd95", "assd")} == {"mm"}
     assert {row["unit"] for row in scored.rows if row["metric"] == "dice"} == {""}
-    assert (scored.problems, scored.notes) == ((), ())
+    assert (scored.problems, scored.notes) == ((), (BY_NAME,))
+    owners = {row["case"]: (row["patient"], row["phase"]) for row in scored.rows}
+    assert owners == {"p1_ed": ("p1", "ED"), "p1_es": ("p1", "ES"), "p2_ed": ("p2", "ED")}
+
+
+@pytest.mark.parametrize(
+    ("unit", "size", "spacing"),
+    [("mm", 0.68359375, 0.68359375), ("micron", 0.1625, 0.0001625), ("mm", 1.37, 1.37)],
+)
+def test_what_is_at_the_tolerance_is_within_by_what_the_header_means(tmp_path, unit, size, spacing):
+    for side, at in (("r", 2), ("p", 22)):
+        sheet = np.zeros((9, 9, 30), np.uint8)
+        sheet[:, :, at] = 1
+        volume = nibabel.Nifti1Image(sheet.T, np.eye(4))
+        volume.header.set_zooms((size,) * 3)
+        volume.header.set_xyzt_units(unit)
+        (tmp_path / side).mkdir()
+        nibabel.save(volume, tmp_path / side / "x.nii.gz")
+    request = Request(("hd", "nsd"), tolerance_mm=20 * spacing)
+    hd, nsd = (row["value"] for row in score(tmp_path / "r", {"mine": tmp_path / "p"}, request).rows)
+    assert hd == pytest.approx(20 * spacing, rel=1e-12)
+    assert nsd == 1
 
 
 def test_rows_of_pictures_are_those_on_arrays_read_by_pillow(tmp_path, write):
@@ -80,7 +102,7 @@ def test_real_volumes_score_as_their_arrays_do(system, tmp_path):
     assert {row["case"] for row in scored.rows} == arrays.keys()
     assert {row["phase"] for row in scored.rows} == {"ED", "ES"}
     for case, (ours, theirs, zooms) in arrays.items():
-        spacing = tuple(round(float(zoom), 6) for zoom in zooms)
+        spacing = tuple(float(str(zoom)) for zoom in zooms)
         assert values(scored, case) == expected(ours, theirs, spacing, ("1", "2", "3"))
 
 
@@ -114,7 +136,10 @@ def test_values_that_only_other_references_hold_are_background(folders, write, b
     write(reference / "p1_ed.nii.gz", blob(9, 10, 11))
     scored = score(reference, {"mine": prediction}, Request(("dice",), labels={"a": 1}))
     assert scored.problems == ()
-    assert scored.notes == ("the references also hold 2: counted as background",)
+    assert scored.notes == (
+        BY_NAME,
+        "the references also hold 2: counted as background",
+    )
 
 
 def test_a_reference_that_cannot_be_read_counts_the_largest_diagonal(folders):
@@ -142,7 +167,10 @@ def test_predictions_without_a_reference_are_refused_or_left_out(folders, blob, 
         score(reference, {"mine": prediction}, REQUEST)
     scored = score(reference, {"mine": prediction}, Request(("dice",), ignore_extra=True))
     assert len({row["case"] for row in scored.rows}) == 3
-    assert scored.notes == (f"{prediction}: left out 1 without a reference, e.g. extra.nii.gz",)
+    assert scored.notes == (
+        BY_NAME,
+        f"{prediction}: left out 1 without a reference, e.g. extra.nii.gz",
+    )
 
 
 def test_folders_that_have_nothing_in_common_are_refused(folders, blob, write, tmp_path):
@@ -184,9 +212,9 @@ def test_a_warning_is_said_once(folders, write, blob):
     for path in prediction.iterdir():
         write(path, blob(9, 10, 11), (2.0, 1.4, 8.0))
     notes = score(reference, {"mine": prediction}, REQUEST).notes
-    assert len(notes) == 1
-    assert notes[0].startswith("p1_ed: the prediction's header says 8 x 1.4 x 2 mm")
-    assert notes[0].endswith("(and 2 other cases)")
+    assert len(notes) == 2
+    assert notes[1].startswith("p1_ed: the prediction's header says 8 x 1.4 x 2 mm")
+    assert notes[1].endswith("(and 2 other cases)")
 
 
 def test_processes_change_nothing(folders, monkeypatch):

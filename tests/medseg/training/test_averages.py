@@ -100,10 +100,10 @@ def test_what_has_no_worst_value_is_left_out_and_counted():
     assert only([row("a", 0.5)])["ranked"]
 
 
-def test_selection_averages_cases_then_patients_then_labels():
+def test_selection_averages_cases_then_labels_then_patients():
     rows = [row("p1", 0.8), row("p1", 0.6), row("p2", 0.1), row("p1", 0.2, label="RV")]
     rows.append(row("p2", 99.0, metric="hd95"))
-    assert selection_score(rows, "dice") == pytest.approx((0.4 + 0.2) / 2)
+    assert selection_score(rows, "dice") == pytest.approx(((0.7 + 0.2) / 2 + 0.1) / 2)
 
 
 def test_selection_leaves_out_absent_labels_and_charges_missed_and_failed_ones():
@@ -126,3 +126,26 @@ def test_selection_without_a_worst_value():
     metric = "absolute_volume_difference_ml"
     assert selection_score([row("p1", nan, "failed", metric)], metric) == -inf
     assert selection_score([row("p1", nan, "failed", metric), row("p2", 2.5, metric=metric)], metric) == -2.5
+
+
+def test_selection_averages_labels_within_the_patient_as_the_leaderboard_does():
+    """One label is absent in one patient: (0.2 + 0.8) / 2 of a, 0.4 of b; by label it would be 0.55."""
+    rows = [row("a", 0.2), row("a", 0.8, label="RV"), row("b", 0.4), row("b", nan, "both_empty", label="RV")]
+    assert selection_score(rows, "dice") == pytest.approx((0.5 + 0.4) / 2)
+
+
+def test_means_come_with_what_became_of_the_cases():
+    rows = [
+        row("a", 0.5),
+        row("b", nan, "both_empty"),
+        row("c", 0.0, "reference_empty"),
+        row("d", 0.0, "prediction_empty"),
+        row("e", nan, "failed"),
+    ]
+    found = only(rows)
+    assert {key: found[key] for key in ("patients", "empty", "missed", "failed")} == {
+        "patients": 4,
+        "empty": 2,
+        "missed": 1,
+        "failed": 1,
+    }

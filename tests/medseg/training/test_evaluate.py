@@ -169,8 +169,11 @@ def test_what_lies_beyond_0_and_1_can_be_measured_but_not_calibrated(data):
     assert measured.prediction is not None
     assert measured.calibration is None
     assert "must lie in 0..1, got values -" in measured.problem
-    failed, other = evaluated(("dice", "ece"))
-    assert {row["status"] for row in failed.rows} == {"failed"}
+    part, other = evaluated(("ece", "dice", "nll"))
+    assert {row["metric"] for row in part.rows if row["status"] == "failed"} == {"ece", "nll"}
+    assert [row for row in part.rows if row["metric"] == "dice"] == measured.rows
+    assert [row["metric"] for row in part.rows] == [row["metric"] for row in other.rows]
+    assert part.problem == measured.problem
     assert "failed" not in {row["status"] for row in other.rows}
 
 

@@ -19,6 +19,7 @@ from medseg.errors import DataError
 from medseg.metrics.calibration import CaseCalibration
 from medseg.tasks import TASKS, PhantomSpec, TaskSpec
 from medseg.training import calibration_file
+from medseg.training.calibration_file import find_calibrations, read_calibration_at
 from medseg.training.outcome import StorageError
 from medseg.training.predictions import PredictionWriter, file_name, read_calibration, read_prediction
 
@@ -151,6 +152,46 @@ def test_calibration_is_kept_beside_predictions(phantom, tmp_path, monkeypatch):
     table = pyarrow.parquet.ParquetFile(tmp_path / "kept" / "reliability.parquet")
     assert table.num_row_groups > 1
     assert set(table.read().column("label").to_pylist()) == {*phantom.task.labels, "all"}
+
+
+def test_calibration_is_read_a_group_at_a_time(phantom, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibration_file, "_GROUP", 150 * len(phantom.task.labels))
+    found = calibrated(phantom, tmp_path / "kept")
+    file = pyarrow.parquet.ParquetFile(tmp_path / "kept" / "reliability.parquet")
+    assert 1 < file.num_row_groups < len(found)
+    read, whole = [], pyarrow.parquet.ParquetFile.read_row_group
+
+    def watched(self, group, columns=None, **options):
+        if columns is None:
+            read.append(group)
+        return whole(self, group, columns, **options)
+
+    monkeypatch.setattr(pyarrow.parquet.ParquetFile, "read_row_group", watched)
+    places = find_calibrations(tmp_path / "kept")
+    assert list(places) == list(found)
+    for case, place in places.items():
+        back = read_calibration_at(tmp_path / "kept", place)
+        np.testing.assert_array_equal(back.counts, found[case].counts)
+        np.testing.assert_array_equal(back.log_loss, found[case].log_loss)
+    assert read == list(range(file.num_row_groups))
+
+
+def test_a_file_that_took_the_place_of_another_is_read_anew(phantom, tmp_path):
+    case = phantom.dataset.cases[0]
+    for seed in range(2):
+        found = calibrated(phantom, tmp_path / "kept", seed)[case.id]
+        back = read_calibration(tmp_path / "kept", case)
+        np.testing.assert_array_equal(back.probability, found.probability)
+
+
+def test_rows_of_a_case_that_lie_apart_are_refused(phantom, tmp_path):
+    folder = keep(phantom, tmp_path / "kept")
+    table = pyarrow.table({"case": ["a", "b", "a"]})
+    pyarrow.parquet.write_table(table, folder / "reliability.parquet")
+    with pytest.raises(
+        DataError, match=r"reliability.parquet: cannot be read: the rows of a do not lie together"
+    ):
+        find_calibrations(folder)
 
 
 def test_equal_calibrations_give_equal_files(phantom, tmp_path):

@@ -54,6 +54,17 @@ def test_units_other_than_millimetres_are_converted(tmp_path):
     assert read_header(tmp_path / "a.nii").spacing_mm == (2.0, 0.5, 0.5)
 
 
+@pytest.mark.parametrize(
+    ("unit", "size", "spacing"),
+    [("micron", 0.1625, 0.0001625), ("micron", 162.5, 0.1625), ("meter", 0.00137, 1.37), ("mm", 0.7, 0.7)],
+)
+def test_lengths_in_32_bits_are_what_they_mean_in_any_unit(tmp_path, unit, size, spacing):
+    volume = nibabel.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.diag([size, size, size, 1]))
+    volume.header.set_xyzt_units(unit)
+    nibabel.save(volume, tmp_path / "a.nii")
+    assert read_header(tmp_path / "a.nii").spacing_mm == (spacing,) * 3
+
+
 def _raw_nifti(path, zooms=(1, 1, 1), affine=None, qform=0, magic=b"n+1"):
     header = nibabel.Nifti1Header()
     header.set_data_shape((2, 3, 4))
