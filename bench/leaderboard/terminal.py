@@ -1,5 +1,6 @@
 """Leaderboards in a terminal: fit its width, legible with and without colour."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -14,6 +15,8 @@ from bench.leaderboard.notes import footer, heading, marks
 from bench.leaderboard.render import CLAIM_HEADINGS, claim_cells, claim_lines
 from bench.leaderboard.table import CavityRow, TaskBoard, Verdict
 
+# A heading is broken between words, never within parentheses: "NSD", "(2 mm)".
+_BREAK = re.compile(r" (?![^(]*\))")
 GAP = 2
 """Blank columns between two columns: one of padding, one of the box."""
 STYLES: dict[Verdict, str] = {"best": "bold", "tied": "", "cannot tell": "", "worse": "", "better": ""}
@@ -81,7 +84,7 @@ def _texts(column: Column, board: TaskBoard) -> list[str]:
 
 def _head(title: str, texts: Sequence[str]) -> str:
     """Returns a heading, a word per line where it is wider than what stands below it."""
-    return title if len(title) <= max(map(len, texts)) else title.replace(" ", "\n")
+    return title if len(title) <= max(map(len, texts)) else _BREAK.sub("\n", title)
 
 
 def _left_out(dropped: Sequence[Column | CavityColumn]) -> list[str]:

@@ -30,8 +30,8 @@ __all__ = [
 ID_DIGITS = 16
 _EXACT_INTEGERS = 2**53
 # Names say what a thing is called; phantom, groups and split act through the data's fingerprint and the split's hash.
-_NOT_IDENTITY = {"name", "title", "dataset", "phantom", "groups", "split", "cavities"}
-# These came later. Where they change nothing they are left out, so that what was trained before is found again.
+# What is measured besides the selection metric changes nothing of what is trained; `bench rescore` can add to it.
+_NOT_IDENTITY = {"name", "title", "dataset", "phantom", "groups", "split", "cavities", "metrics"}
 _WHERE_USED = {"tolerance_mm", "empty_policy"}
 
 
@@ -56,20 +56,20 @@ def digest(value: Any, digits: int = ID_DIGITS) -> str:
 def task_identity(task: TaskSpec) -> dict[str, Any]:
     """Returns what of a task changes numbers, as JSON values.
 
-    The order of labels is part of it, since it is the order of the classes; the order of metrics is not. The
-    tolerances are where a metric is measured with one; the policy for empty masks, by which settings are chosen, is
-    unless it is the default.
+    The order of labels is part of it, since it is the order of the classes. Of the metrics only the one is that
+    chooses epochs and settings, with its tolerance if it has one; the policy for empty masks, by which it is
+    averaged, is unless it is the default.
 
     Raises:
-        UnknownNameError: If the task declares a tolerance and a metric that is not known.
-        RegistryError: If such a metric cannot be imported.
+        UnknownNameError: If the task declares a tolerance and its selection metric is not known.
+        RegistryError: If that metric cannot be imported.
     """
     dump = task.model_dump(mode="json", exclude=_NOT_IDENTITY | _WHERE_USED)
-    if task.tolerance_mm is not None and any(METRICS.load(name).needs_tolerance for name in task.metrics):
+    if task.tolerance_mm is not None and METRICS.load(task.selection_metric).needs_tolerance:
         dump["tolerance_mm"] = task.tolerances()
     if task.empty_policy != TaskSpec.model_fields["empty_policy"].default:
         dump["empty_policy"] = task.empty_policy
-    return {**dump, "labels": list(map(list, task.labels.items())), "metrics": sorted(task.metrics)}
+    return {**dump, "labels": list(map(list, task.labels.items()))}
 
 
 def trial_id(spec: TrialSpec, data_fingerprint: str, split_hash: str, study: str = "") -> str:

@@ -197,7 +197,7 @@ def _external_sources(task: TaskSpec, models: Sequence[Choice], losses: Sequence
     """Hashes of components from elsewhere: another version of one makes another study."""
     paths = [MODELS.path(model.component.name) for model in models]
     paths += [LOSSES.path(loss.component.name) for loss in losses]
-    paths += [METRICS.path(name) for name in sorted(task.metrics)]
+    paths.append(METRICS.path(task.selection_metric))
     return [source for path in paths if (source := external_source(path))]
 
 

@@ -103,7 +103,8 @@ def rescore(results: Path, options: Options, watch: Watch = lambda stage, done, 
     with nullcontext() if options.dry_run else RunLock(results):
         store = Store(results)
         trials, finals, notes = _kept(store)
-        tasks = Tasks(options.roots, options.cache, options.asked)
+        suite = {task["name"]: task for task in (store.read_suite() or {}).get("tasks", [])}
+        tasks = Tasks(options.roots, options.cache, options.asked, suite)
         # All data are looked at before anything is written.
         plans = [_plan(tasks, row, results / "predictions" / row["trial"]) for row in trials]
         _check_plans(plans, tasks)

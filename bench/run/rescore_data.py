@@ -25,10 +25,13 @@ class Tasks:
         roots: Folders of data sets by name.
         cache: Folder of what is derived from data.
         asked: Metrics and tolerances that were asked for.
+        suite: Tasks of the suite as it was run last, by name: it may ask for more than when a trial was trained.
     """
 
-    def __init__(self, roots: Mapping[str, Path], cache: Path, asked: Asked):
-        self._roots, self._cache, self._asked = roots, cache, asked
+    def __init__(
+        self, roots: Mapping[str, Path], cache: Path, asked: Asked, suite: Mapping[str, Mapping[str, Any]]
+    ):
+        self._roots, self._cache, self._asked, self._suite = roots, cache, asked, suite
         self._known: dict[str, tuple[DataSet, Wanted] | BenchError] = {}
         self._unfit: list[str] = []
         self._lacking: Counter[str] = Counter()
@@ -94,6 +97,14 @@ class Tasks:
         except DataError as error:
             raise DataMissingError(str(error)) from error
         flat = any(len(case.shape) == 2 for case in dataset.cases)
-        wanted = wanted_metrics(task, self._asked, flat)
+        wanted = wanted_metrics(_as_in_suite(task, self._suite.get(task.name, {})), self._asked, flat)
         self._unfit += wanted.notes
         return dataset, wanted
+
+
+def _as_in_suite(task: TaskSpec, suite: Mapping[str, Any]) -> TaskSpec:
+    """Returns a trial's task with the metrics and the tolerance that the suite has come to ask for."""
+    changes: dict[str, Any] = {"metrics": tuple(dict.fromkeys((*task.metrics, *suite.get("metrics", ()))))}
+    if suite.get("tolerance_mm") is not None and suite.get("labels") == task.labels:
+        changes["tolerance_mm"] = suite["tolerance_mm"]
+    return task.model_copy(update=changes)

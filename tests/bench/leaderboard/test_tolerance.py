@@ -8,6 +8,7 @@ import pytest
 from bench.leaderboard import build, render
 from bench.leaderboard.facts import metric_facts
 from bench.leaderboard.notes import footer
+from bench.leaderboard.terminal import _head
 from medseg.metrics import METRICS
 
 DEFINITION = METRICS.load("nsd").definition
@@ -67,3 +68,8 @@ def test_json_has_the_definitions_of_all_that_is_shown(world_of_labels: Any) -> 
     assert dice["definitions"] == dict.fromkeys(("LV", "MYO", "RV"), "dice/v1")
     assert found["definitions"] == {"LV": nsd("1"), "MYO": nsd("1"), "RV": nsd("1.5")}
     assert found["tolerances"] == {"LV": 1.0, "MYO": 1.0, "RV": 1.5}
+
+
+def test_a_heading_is_not_broken_within_its_unit() -> None:
+    assert _head("NSD (2 mm)", ["0.9"]) == "NSD\n(2 mm)"
+    assert _head("limits of agreement", ["-1 to +1"]) == "limits\nof\nagreement"

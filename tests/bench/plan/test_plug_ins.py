@@ -130,8 +130,15 @@ def test_a_broken_task_breaks_no_suite_without_it(site: Path, tmp_path: Path, va
     assert text.startswith("task 'acme-broken' ")
 
 
-def test_another_version_of_a_metric_makes_another_study(site: Path, tmp_path: Path) -> None:
-    ours = {"models": [{"name": "unet", "options": {"features": [4, 8]}}], "losses": ["ce"]}
-    first = planned(tmp_path, **ours).hash
+@pytest.mark.parametrize(("chosen_by", "another"), [("acme_overlap", True), ("dice", False)])
+def test_another_version_of_the_selection_metric_makes_another_study(
+    site: Path, tmp_path: Path, chosen_by: str, another: bool
+) -> None:
+    ours = {
+        "tasks": [SUITE["tasks"][0] | {"selection_metric": chosen_by}],
+        "models": [{"name": "unet", "options": {"features": [4, 8]}}],
+        "losses": ["ce"],
+    }
+    first = planned(tmp_path, **ours).studies[0].id
     (site / "acme_planned.py").write_text(f"{MODULE}\n# better\n")
-    assert planned(tmp_path, **ours).hash != first
+    assert (planned(tmp_path, **ours).studies[0].id != first) == another

@@ -489,3 +489,10 @@ def test_rescoring_imports_neither_torch_nor_ray():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_the_suite_has_come_to_ask_for_is_measured(data, results):
+    task = data.task.model_copy(update={"metrics": ("dice", "sensitivity", "nsd"), "tolerance_mm": 3.0})
+    Store(results).write_suite({"suite": "s", "tasks": [{**task.model_dump(mode="json"), "cases": 1}]})
+    assert not rescore(results, options(data)).failed
+    assert {"sensitivity/v1", "nsd/marching-cubes/tau=3/v1"} <= set(Store(results).cases()["definition"])
