@@ -149,14 +149,14 @@ def main() -> None:
         click.echo("interrupted; run the same command again to go on", err=True)
         sys.exit(130)
     except (OSError, MemoryError, StorageError) as error:
-        click.echo(f"bench: {error}; what was computed is kept, the same command goes on", err=True)
+        kept = sys.argv[1:2] in (["run"], ["rescore"])
+        hint = "; what was computed is kept, the same command goes on" if kept else ""
+        click.echo(f"bench: {error}{hint}", err=True)
         sys.exit(4)
     except (BenchError, MedsegError) as error:
         click.echo(f"bench: {error}", err=True)
         sys.exit(getattr(error, "exit_code", 3))
     except Exception:  # noqa: BLE001 - exit code 1 would say that trials failed
         traceback.print_exc()
-        click.echo(
-            "bench: this is a bug in bench; what was computed is kept. Please report the above.", err=True
-        )
+        click.echo("bench: this is a bug in bench. Please report the above.", err=True)
         sys.exit(70)

@@ -1,6 +1,9 @@
 """What `bench score` does: one call, one rendering. Imports no torch."""
 
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +24,21 @@ from bench.cli.score_output import check_output, print_json, print_tables, write
 from bench.errors import BenchError
 from medseg.errors import RegistryError, UnknownNameError
 from medseg.metrics import METRICS
+from medseg.scoring.files import printable
 from medseg.scoring.measure import Protocol, Unit
-from medseg.scoring.request import Request, flat_reference
+from medseg.scoring.request import Request, flat_reference, unspaced_reference
 from medseg.scoring.score import Scored, score
 from medseg.tasks import TASKS, TaskSpec
 
 DEFAULT_METRICS = ("dice", "iou", "hd95", "assd", "nsd", "sensitivity", "precision")
 """Measured where neither metrics nor a task are named; nsd if a tolerance is given."""
 MOST_REASONS = 5
+MOST_OF_EACH = 2
+"""Reasons of each system, where there are several."""
+VOLUME = "reference_volume_ml"
+NO_PHASES = (
+    "no ejection fractions: no phases known; --groups with a column phase, or names that end in _ED and _ES"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +70,7 @@ def score_command(
     systems = parse_systems(predictions)
     task = _task(asked.task)
     request = _request(asked, task)
-    with progress_bars() as watch:
+    with _orderly_end(), progress_bars() as watch:
         scored = score(reference.expanduser(), systems, request, check_protocol, watch)
     if output is not None:
         write_rows(output, scored.rows)
@@ -68,7 +78,7 @@ def score_command(
         print_json(scored, several=len(systems) > 1)
     else:
         print_tables(scored, list(systems), task, policy)
-    _say(scored, Console(stderr=as_json))
+    _say([*_reasons(scored), *scored.notes, *_no_phases(scored, task)], Console(stderr=as_json))
     return 1 if scored.problems else 0
 
 
@@ -76,8 +86,15 @@ def check_protocol(protocol: Protocol, references: Sequence[Path]) -> None:
     """Refuses what cannot be measured, before anything is.
 
     Raises:
-        BenchError: If a metric needs a tolerance, probabilities, millimetres or volumes that there are not.
+        BenchError: If a metric needs a tolerance, probabilities, millimetres or volumes that there are not, or the
+            spacing has not one number per axis.
     """
+    given = protocol.spacing_mm
+    if given is not None and (other := unspaced_reference(references, given)):
+        path, axes = other
+        raise BenchError(
+            f"--spacing-mm: {path} has {axes} axes: expected 1 or {axes} numbers, got {len(given)}"
+        )
     check_tolerance(protocol.tolerance_mm, tuple(protocol.labels))
     for name in protocol.metrics:
         spec = METRICS.load(name)
@@ -168,10 +185,36 @@ def _pattern(text: str | None) -> str | None:
     return text
 
 
-def _say(scored: Scored, console: Console) -> None:
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Takes SIGTERM for Ctrl-C meanwhile: workers are ended, and the exit code says so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _reasons(scored: Scored) -> list[str]:
+    """Returns why the first cases failed, of each system some."""
+    systems = {row["system"] for row in scored.rows}
+    most = MOST_REASONS if len(systems) == 1 else MOST_OF_EACH
+    lines = [line for problems in scored.problems.values() for line in problems[:most]]
+    left = sum(map(len, scored.problems.values())) - len(lines)
+    return [*lines, f"and {left} other cases: column note of -o"] if left else lines
+
+
+def _no_phases(scored: Scored, task: TaskSpec | None) -> list[str]:
+    """Says why there are no ejection fractions, of a task that has some."""
+    if task is None or not task.cavities or VOLUME not in scored.protocol.metrics:
+        return []
+    return [] if any(row["phase"] for row in scored.rows) else [NO_PHASES]
+
+
+def _say(lines: Sequence[str], console: Console) -> None:
     """Says what failed and what was assumed."""
-    lines = list(scored.problems[:MOST_REASONS])
-    if len(scored.problems) > MOST_REASONS:
-        lines.append(f"and {len(scored.problems) - MOST_REASONS} other cases: column note of -o")
-    for line in (*lines, *scored.notes):
-        click.echo(line, err=console.stderr)
+    for line in lines:
+        click.echo(printable(line), err=console.stderr)

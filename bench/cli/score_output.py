@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from bench.errors import BenchError, ResultsError
+from medseg.scoring.files import printable
 from medseg.scoring.score import COLUMNS, Row, Scored
 from medseg.tasks import TaskSpec
 
@@ -39,7 +40,7 @@ def print_json(scored: Scored, several: bool) -> None:
         *(["patient"] if owned else []),
         *JSON_COLUMNS[1:],
     ]
-    click.echo(_json(scored.rows, columns))
+    click.echo(_json(_printable(scored.rows), columns))
 
 
 def print_tables(scored: Scored, systems: Sequence[str], task: TaskSpec | None, policy: Any) -> None:
@@ -56,7 +57,8 @@ def print_tables(scored: Scored, systems: Sequence[str], task: TaskSpec | None, 
     from bench.leaderboard.terminal import Leaderboard
     from medseg.metrics import METRICS
 
-    cells = scored_cells(scored.rows, systems, task, policy)
+    systems = [printable(name) for name in systems]
+    cells = scored_cells(_printable(scored.rows), systems, task, policy)
     names = list(scored.protocol.metrics)
     ranked = [name for name in names if METRICS.load(name).ranked]
     console = make_console()
@@ -76,9 +78,17 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 
     write = _WRITERS[path.suffix.lower()]
     try:
-        write_atomic(path, lambda draft: write(draft, rows))
+        write_atomic(path, lambda draft: write(draft, _printable(rows)))
     except OSError as error:
         raise ResultsError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _printable(rows: Sequence[Row]) -> list[Row]:
+    """Returns rows that can be written as UTF-8: names of systems and reasons come from file names."""
+    return [
+        {name: printable(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in rows
+    ]
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:

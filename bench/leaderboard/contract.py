@@ -10,6 +10,7 @@ import pandas as pd
 from bench.errors import ResultsError
 from bench.results.store import Store
 from bench.stats.aggregate import POLICIES, Policy
+from medseg.tasks import TASKS, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def read_contract(store: Store, trials: pd.DataFrame, task: str) -> Contract:
             f"{store.root}: task {task} has the policy {policy!r} for empty masks; "
             f"this medseg-bench knows {', '.join(POLICIES)}"
         )
-    return Contract(policy, _tolerances(tree), tuple(tree.get("cavities", ())), tree.get("unit", ""))
+    return Contract(policy, _tolerances(tree), _cavities(tree, task), tree.get("unit", ""))
 
 
 def _tolerances(tree: Mapping[str, Any]) -> dict[str, float]:
@@ -59,3 +60,11 @@ def _tolerances(tree: Mapping[str, Any]) -> dict[str, float]:
     if given is None or isinstance(given, Mapping):
         return dict(given or {})
     return dict.fromkeys(tree.get("labels", {}), given)
+
+
+def _cavities(tree: Mapping[str, Any], task: str) -> tuple[str, ...]:
+    """Returns the cavities of a task; results of before there were any have those of the registered task."""
+    if "cavities" in tree or task not in TASKS.names():
+        return tuple(tree.get("cavities", ()))
+    known: TaskSpec = TASKS.load(task)
+    return known.cavities

@@ -1,7 +1,8 @@
 """Measures the kept predictions of a run again. Trains nothing, and imports neither Ray nor torch."""
 
+import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from bench.run.rescore_data import Tasks
 from bench.run.rescore_metrics import Asked, comparable_metric
 from bench.run.rescore_trial import measure_trial
 from medseg.data import DataSet
-from medseg.errors import DataError
+from medseg.errors import DataError, did_you_mean
 from medseg.training.predictions import INDEX
 
 Watch = Callable[[str, int, int], None]
@@ -103,6 +104,7 @@ def rescore(results: Path, options: Options, watch: Watch = lambda stage, done, 
     with nullcontext() if options.dry_run else RunLock(results):
         store = Store(results)
         trials, finals, notes = _kept(store)
+        _check_roots(options.roots, trials)
         suite = {task["name"]: task for task in (store.read_suite() or {}).get("tasks", [])}
         tasks = Tasks(options.roots, options.cache, options.asked, suite)
         # All data are looked at before anything is written.
@@ -134,6 +136,13 @@ def _check_plans(plans: list[Plan | BenchError], tasks: Tasks) -> None:
         raise next(plan for plan in plans if isinstance(plan, BenchError))
     if not any(kept.metrics for kept, _ in possible):
         raise BenchError(f"nothing can be measured: {'; '.join(tasks.notes)}")
+
+
+def _check_roots(roots: Mapping[str, Path], trials: Sequence[Row]) -> None:
+    known = {str(json.loads(row["spec_json"])["task"].get("dataset", "")) for row in trials}
+    for name in roots:
+        if name not in known:
+            raise BenchError(f"--data {name}: no such data set here{did_you_mean(name, sorted(known))}")
 
 
 def _kept(store: Store) -> tuple[list[Row], int, list[str]]:

@@ -13,7 +13,7 @@ from medseg.errors import DataError
 
 MOST_CLASSES = 255
 """Class indices are uint8, and 0 is the background."""
-_MASK_THRESHOLD = 127
+_WHITES = (1, 255, 65_535)
 _ROUNDING = 1e-3
 # Values are looked for one by one up to here, where that is fastest; then by a table, then by sorting.
 _FEW, _TABLE = 16, 2**16
@@ -69,10 +69,12 @@ def read_label_map(path: Path, soft: bool = False) -> LabelMap:
         path: NIfTI, NRRD or picture. Of a palette, the indices are the labels. Values that went through a scaling
             factor and come back a little off a whole number are that number.
         soft: The file is a mask in black and white, in one or three channels, perhaps with soft edges from
-            compression: what is brighter than half is 255, the rest 0.
+            compression: what is brighter than half of white is 255, the rest 0. White is 1, 255, 65535 or the type's
+            largest value: the first that the file does not exceed.
 
     Raises:
-        DataError: If the file cannot be read, or its channels differ; starts with the path.
+        DataError: If the file cannot be read, its channels differ, or nobody can tell what is white in it; starts
+            with the path.
     """
     try:
         # Where masks are black and white, a palette's colours count.
@@ -83,13 +85,34 @@ def read_label_map(path: Path, soft: bool = False) -> LabelMap:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     if soft:
         brightest = channels.max(axis=0)
-        threshold = _MASK_THRESHOLD if brightest.max() > 1 else 0
-        return LabelMap(header, np.where(brightest > threshold, np.uint8(255), np.uint8(0)))
+        half = _half_of_white(brightest, path)
+        return LabelMap(header, np.where(brightest > half, np.uint8(255), np.uint8(0)))
     if any((channels[0] != other).any() for other in channels[1:]):
         raise DataError(
             f"{path}: has {len(channels)} channels that differ; a label needs one value per pixel"
         )
     return LabelMap(header, _snapped(np.ascontiguousarray(channels[0])))
+
+
+def _half_of_white(values: NDArray[Any], path: Path) -> float:
+    """Returns half of what is white in a mask, where its values say so.
+
+    In 8 bits it is 0.5 or 127.5. A wider type says little: a mask of 0 and 4095 has its white neither at 255 nor at
+    65535, and cut at half of either it would be wrong or empty.
+    """
+    top = float(values.max())
+    whites = sorted({min(white, _largest(values.dtype)) for white in (*_WHITES, _largest(values.dtype))})
+    white = next((white for white in whites if top <= white + _ROUNDING), None)
+    if white is None or (values.dtype.itemsize > 1 and 1 + _ROUNDING < top <= white / 2):
+        expected = ", ".join(map(str, whites))
+        raise DataError(
+            f"{path}: is no mask in black and white: its largest value is {top:g}, not {expected}"
+        )
+    return white / 2
+
+
+def _largest(dtype: np.dtype[Any]) -> int:
+    return int(np.iinfo(dtype).max) if dtype.kind in "iu" else _WHITES[-1]
 
 
 def present(values: NDArray[Any]) -> list[float]:

@@ -1,7 +1,8 @@
 """All metrics of one case in one pass."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -30,7 +31,8 @@ def evaluate_case(
     """Measures a prediction on its native grid.
 
     Counts, boundaries and distances are computed once per label, on the bounding box of its two masks,
-    and shared by all metrics. Empty masks give the values of each metric's `empty`, and a status.
+    and shared by all metrics. Empty masks give the values of each metric's `empty`, and a status. A metric
+    that gives NaN where both masks hold the label has status ``failed``.
 
     Args:
         reference: Class indices, integers (Z, Y, X) or (Y, X); 0 is background, ``1..K`` are `labels`.
@@ -48,6 +50,7 @@ def evaluate_case(
         ValueError: If shapes differ or are neither 2D nor 3D, a map is empty, not integer or holds a class
             that has no label, or a spacing is missing or not above 0; if a metric needs a tolerance or
             probabilities that are not given, or is a volume and the maps are 2D.
+            A metric that raises is named by a ValueError, too.
         UnknownNameError: If a metric is not known.
     """
     specs = _specs(metrics)
@@ -64,14 +67,14 @@ def evaluate_case(
         status = pair.status
         for name, spec in per_label:
             definition = spec.definition_with(tolerances.get(label))
-            value = _value(spec, pair, status, calibration)
-            values.append(MetricValue(label, name, definition, value, status))
+            value = _guarded(name, label, partial(_value, spec, pair, status, calibration))
+            values.append(_row(label, name, definition, value, status))
     for name, spec in specs:
         if not spec.per_label:
-            value = _case_value(spec, maps, calibration)
+            value = _guarded(name, ALL_LABELS, partial(_case_value, spec, maps, calibration))
             # No label in either map: there is no region to look at.
             status = "both_empty" if spec.needs_probabilities and math.isnan(value) else "ok"
-            values.append(MetricValue(ALL_LABELS, name, spec.definition, value, status))
+            values.append(_row(ALL_LABELS, name, spec.definition, value, status))
     return values
 
 
@@ -118,6 +121,21 @@ def diagonal_mm(shape: Sequence[int], spacing_mm: Sequence[float]) -> float:
     """
     _check_spacing(spacing_mm, len(shape))
     return math.hypot(*(side * step for side, step in zip(shape, spacing_mm, strict=True)))
+
+
+def _row(label: str, metric: str, definition: str, value: float, status: Status) -> MetricValue:
+    if status == "ok" and math.isnan(value):
+        # Of a metric that gave no value where it should have one.
+        status = "failed"
+    return MetricValue(label, metric, definition, value, status)
+
+
+def _guarded(metric: str, label: str, measure: Callable[[], float]) -> float:
+    """Says which metric raised, and on what: it may be anyone's."""
+    try:
+        return measure()
+    except Exception as error:
+        raise ValueError(f"metric {metric} raised {type(error).__name__} on {label}: {error}") from error
 
 
 def _specs(metrics: Sequence[str]) -> list[tuple[str, MetricSpec]]:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,7 @@ class LabelFile:
 
     Args:
         path: The file.
-        place: Its path relative to the folder that was searched, without extension, with slashes.
+        place: Its path relative to the folder that was searched, without extension, with slashes, `printable`.
         key: The same without what says that it is a label: ``a/p1`` of ``a/p1_gt.nii.gz`` and of ``a/p1/seg.nii.gz``.
     """
 
@@ -42,6 +42,11 @@ class LabelFile:
     def marked(self) -> bool:
         """Whether its name says that it is a label."""
         return self.key != self.place
+
+
+def printable(text: str) -> str:
+    """Returns a text whose bytes that are no UTF-8, as file names may hold, are backslash escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def find_references(root: Path) -> tuple[list[LabelFile], list[str]]:
@@ -97,20 +102,37 @@ def _find(root: Path, suffix: str) -> list[LabelFile]:
         return [_named(root, root.parent, pattern)]
     if not root.is_dir():
         raise DataError(f"no folder {root}")
-    found = []
-    for folder, below, names in os.walk(root):
-        below[:] = [name for name in below if not name.startswith(".")]
-        paths = (Path(folder, name) for name in names if not name.startswith("."))
-        found += [_named(path, root, pattern) for path in paths if extension(path)]
+    found = [_named(path, root, pattern) for path in _label_files(root)]
     if not found:
         raise DataError(f"{root}: no label files; looked for {', '.join(EXTENSIONS)}")
-    return sorted(found, key=lambda file: natural(file.place))
+    return sorted(found, key=lambda file: (natural(file.place), file.path.name))
+
+
+def _label_files(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Returns label files at any depth, in no order. Links to folders are followed, but none into a folder above."""
+    try:
+        status = folder.stat()
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
+    identity = (status.st_dev, status.st_ino)
+    if identity in above:
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        path = folder / entry.name
+        # A link that leads nowhere is a file, which then cannot be read; `is_dir` may raise for it.
+        if os.path.isdir(path) if entry.is_symlink() else entry.is_dir():
+            yield from _label_files(path, above | {identity})
+        elif extension(path):
+            yield path
 
 
 def _named(path: Path, root: Path, pattern: re.Pattern[str]) -> LabelFile:
-    folder = path.parent.relative_to(root).as_posix()
+    folder = printable(path.parent.relative_to(root).as_posix())
     inside = "" if folder == "." else f"{folder}/"
-    name = stem(path)
+    name = printable(stem(path))
     bare = pattern.sub("", name)
     # `p1/seg.nii.gz` is the label of p1.
     key = inside + bare if bare else inside.removesuffix("/") or name

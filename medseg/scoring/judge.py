@@ -27,15 +27,27 @@ class Result:
 def known_values(protocol: Protocol, background: Iterable[int], results: Iterable[Result]) -> frozenset[int]:
     """Returns the values that predictions may hold: of labels, of the declared background and of any reference.
 
+    References that hold nothing but background are a cohort of healthy cases.
+
     Raises:
-        DataError: If no reference holds any of the labels.
+        DataError: If the references hold other values, and none of the labels.
     """
-    found = frozenset[int]().union(*(result.measured.reference_values for result in results))
+    found = _held(results)
     labels = protocol.labels.values()
-    if found and found.isdisjoint(labels):
+    if found - {0, *background} and found.isdisjoint(labels):
         asked = ", ".join(f"{name}={value}" for name, value in protocol.labels.items())
         raise DataError(f"no reference holds any of the labels {asked}; they hold {_listed(found)}")
     return found | {0, *background, *labels}
+
+
+def absent_notes(protocol: Protocol, results: Iterable[Result]) -> list[str]:
+    """Says which labels no reference holds: they may be mistyped."""
+    found = _held(results)
+    return [
+        f"no reference holds {name}={value}"
+        for name, value in protocol.labels.items()
+        if found and value not in found
+    ]
 
 
 def judged(protocol: Protocol, result: Result, known: frozenset[int]) -> Result:
@@ -76,6 +88,10 @@ def warning_notes(results: Iterable[Result], named: bool) -> list[str]:
         f"{where[0]}: {text}" + (f" (and {len(where) - 1} other cases)" if len(where) > 1 else "")
         for text, where in cases.items()
     ]
+
+
+def _held(results: Iterable[Result]) -> frozenset[int]:
+    return frozenset[int]().union(*(result.measured.reference_values for result in results))
 
 
 def _listed(values: Iterable[int]) -> str:

@@ -46,17 +46,16 @@ def pair(references: Mapping[str, LabelFile], predictions: Sequence[LabelFile]) 
     Raises:
         DataError: If two predictions could be of one case, or one of two cases; names both.
     """
-    by_place = {file.place: file for file in predictions}
-    by_key, by_name = defaultdict(list), defaultdict(list)
+    by_place, by_key, by_name = defaultdict(list), defaultdict(list), defaultdict(list)
     for file in predictions:
+        by_place[file.place].append(file)
         by_key[file.key].append(file)
         by_name[file.name].append(file)
     shared = Counter(reference.name for reference in references.values())
     pairs: list[Pair] = []
     used: dict[LabelFile, Path] = {}
     for case, reference in references.items():
-        exact = by_place.get(reference.place)
-        candidates = [exact] if exact else by_key[reference.key]
+        candidates = by_place[reference.place] or by_key[reference.key]
         if not candidates and shared[reference.name] == 1:
             candidates = by_name[reference.name]
         if len(candidates) > 1:

@@ -1,6 +1,7 @@
 """What is asked for, and what it comes to once the references are known: labels and unit."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,14 +85,15 @@ def _unit_of(references: Sequence[Path], request: Request) -> Unit:
 
 def _labels_of(references: Sequence[Path], request: Request, advance: Advance) -> dict[str, int]:
     found: set[int] = set()
-    for done, values in enumerate(map_cases(values_of, references, request.processes), start=1):
-        if len(values) > MOST_UNNAMED:
-            raise DataError(
-                f"{references[done - 1]} holds {len(values)} values and looks like an image; --labels names them if "
-                f"it is none"
-            )
-        found |= values
-        advance(done, len(references))
+    with closing(map_cases(values_of, references, request.processes)) as every:
+        for done, values in enumerate(every, start=1):
+            if len(values) > MOST_UNNAMED:
+                raise DataError(
+                    f"{references[done - 1]} holds {len(values)} values and looks like an image; --labels names them "
+                    f"if it is none"
+                )
+            found |= values
+            advance(done, len(references))
     if not found:
         raise DataError(
             f"{references[0].parent}: none of the references can be read, see {references[0].name}"
@@ -112,6 +114,14 @@ def _labels_of(references: Sequence[Path], request: Request, advance: Advance) -
 def flat_reference(references: Sequence[Path]) -> Path | None:
     """Returns the first reference of two axes, which has no volume; those that cannot be read are passed over."""
     return next((path for path in references if _axes(path) == 2), None)
+
+
+def unspaced_reference(references: Sequence[Path], spacing_mm: Sequence[float]) -> tuple[Path, int] | None:
+    """Returns the first reference that a spacing has too few or too many numbers for, and the number of its axes."""
+    if len(spacing_mm) == 1:
+        return None
+    every = ((path, _axes(path)) for path in references)
+    return next(((path, axes) for path, axes in every if axes not in (0, len(spacing_mm))), None)
 
 
 def _axes(path: Path) -> int:

@@ -1,6 +1,7 @@
 """Scores systems: finds their files, measures every case of every system, and returns a row per value."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,15 @@ from typing import Any
 from medseg.errors import DataError
 from medseg.metrics import METRICS
 from medseg.scoring.files import LabelFile, case_ids, find_predictions, find_references
-from medseg.scoring.judge import Result, background_notes, judged, known_values, warning_notes, with_diagonals
+from medseg.scoring.judge import (
+    Result,
+    absent_notes,
+    background_notes,
+    judged,
+    known_values,
+    warning_notes,
+    with_diagonals,
+)
 from medseg.scoring.measure import Protocol, measure
 from medseg.scoring.pairs import Pair, Pairing, extra_message, pair
 from medseg.scoring.patients import Owner, owners
@@ -34,13 +43,14 @@ class Scored:
         rows: One per system, case, label and metric, with `COLUMNS`; a case that could not be measured has rows
             ``missing`` or ``failed`` with the reason as their note.
         protocol: How it was measured.
-        problems: ``case: reason`` of those, with the system before it where there are several.
+        problems: ``case: reason`` of those by system, with the system before it where there are several. A system
+            without any is not there.
         notes: What a reader should know.
     """
 
     rows: list[Row]
     protocol: Protocol
-    problems: tuple[str, ...]
+    problems: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
 
 
@@ -63,8 +73,8 @@ def score(
         watch: Told a stage, and how many files of how many are done.
 
     Raises:
-        DataError: If folders are missing or empty, files cannot be paired, the labels are in no reference, or
-            cases cannot be assigned to patients.
+        DataError: If folders are missing or empty, files cannot be paired, the references hold other
+            values than the labels, or cases cannot be assigned to patients.
     """
     found, notes = find_references(reference)
     references = case_ids(found)
@@ -77,15 +87,21 @@ def score(
         result for name in systems for result in _measured(protocol, name, pairings[name], request, watch)
     ]
     known = known_values(protocol, request.background, results)
+    absent = absent_notes(protocol, results)
     results = [judged(protocol, result, known) for result in with_diagonals(results)]
     named = len(systems) > 1
     notes += [*more, *_left_out(pairings, systems)]
-    notes += [*background_notes(protocol, request.background, known), *warning_notes(results, named)]
-    problems = [
-        f"{result.where(named)}: {result.measured.problem}" for result in results if result.measured.problem
-    ]
+    notes += [*absent, *background_notes(protocol, request.background, known), *warning_notes(results, named)]
     rows = [row for result in results for row in _rows(protocol, owner[result.pair.case], result)]
-    return Scored(rows, protocol, tuple(problems), tuple(notes))
+    return Scored(rows, protocol, _problems(results, named), tuple(notes))
+
+
+def _problems(results: Sequence[Result], named: bool) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for result in results:
+        if result.measured.problem:
+            found.setdefault(result.system, []).append(f"{result.where(named)}: {result.measured.problem}")
+    return {system: tuple(lines) for system, lines in found.items()}
 
 
 def _paired(reference: Path, references: Mapping[str, LabelFile], root: Path, request: Request) -> Pairing:
@@ -112,10 +128,10 @@ def _measured(
     protocol: Protocol, system: str, pairing: Pairing, request: Request, watch: Watch
 ) -> Iterator[Result]:
     pairs = pairing.pairs
-    measured = map_cases(partial(measure, protocol), pairs, request.processes)
-    for done, (one, found) in enumerate(zip(pairs, measured, strict=True), start=1):
-        watch(system, done, len(pairs))
-        yield Result(system, one, found)
+    with closing(map_cases(partial(measure, protocol), pairs, request.processes)) as measured:
+        for done, (one, found) in enumerate(zip(pairs, measured, strict=True), start=1):
+            watch(system, done, len(pairs))
+            yield Result(system, one, found)
 
 
 def _rows(protocol: Protocol, owner: Owner, result: Result) -> list[Row]:

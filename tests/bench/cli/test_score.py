@@ -198,6 +198,7 @@ def test_a_task_brings_its_labels_unit_metrics_and_soft_masks(score, masks):
         (("--metrics", "volume_ml"), "--metrics: volume_ml is a volume and needs millimetres"),
         (("--metrics", "dice,volume_ml", "--spacing-mm", "0.5"), "p0_0.png has two axes"),
         (("--spacing-mm", "0"), "--spacing-mm 0: expected one length above 0"),
+        (("--spacing-mm", "1,2,3"), "p0_0.png has 2 axes: expected 1 or 2 numbers, got 3"),
         (("--spacing-mm", "1,2,3,4"), "expected one length above 0"),
         (("--task", "nothing"), "--task: unknown task 'nothing'"),
         (("--task", "covid-lung", "--labels", "a=1"), "--labels and --task exclude each other"),
@@ -235,6 +236,39 @@ def test_what_is_wrong_with_the_files_is_one_line_and_exit_code_3(score, masks, 
     code, _, err = score(*both(masks), "--extra", "ignore", "--json")
     assert code == 0
     assert err == f"{EACH}{masks[1]}: left out 1 without a reference, e.g. other.png\n"
+
+
+def test_every_system_says_its_first_reasons(score, masks, tmp_path):
+    for name in ("one", "two"):
+        shutil.copytree(masks[1], tmp_path / name)
+        for path in sorted((tmp_path / name).iterdir())[:4]:
+            path.unlink()
+    systems = ("--prediction", tmp_path / "one", "--prediction", tmp_path / "two")
+    code, _, err = score("--reference", masks[0], *systems, "--json", "--metrics", "dice")
+    assert code == 1
+    lines = [f"{name}: p0_{number}: no prediction" for name in ("one", "two") for number in (0, 1)]
+    assert err.splitlines()[:5] == [*lines, "and 4 other cases: column note of -o"]
+
+
+def test_cavities_without_phases_are_said(score, acdc, tmp_path):
+    source = next((acdc / "database").rglob("*_gt.nii.gz"))
+    note = "no ejection fractions: no phases known"
+    for name, known in (("case", False), ("case_ED", True)):
+        for side in ("r", "p"):
+            (tmp_path / name / side).mkdir(parents=True)
+            shutil.copy(source, tmp_path / name / side / f"{name}.nii.gz")
+        code, out, _ = score(
+            *both((tmp_path / name / "r", tmp_path / name / "p")), "--task", "acdc-multiclass"
+        )
+        assert (code, note in out) == (0, not known)
+
+
+def test_healthy_references_have_tables(score, masks):
+    for path in masks[0].iterdir():
+        Image.fromarray(np.zeros((40, 50), np.uint8)).save(path)
+    code, out, _ = score(*both(masks), "--labels", "lung=255")
+    assert code == 0
+    assert "no reference holds lung=255" in out
 
 
 def test_a_folder_with_an_equals_sign_is_a_folder(score, masks, tmp_path):

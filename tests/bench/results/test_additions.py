@@ -56,7 +56,7 @@ def test_what_is_there_is_not_written_again(store, case_row):
 @pytest.mark.parametrize(
     ("change", "now"),
     [
-        ({"value": 0.9 + 1e-8}, "0.90000001"),
+        ({"value": 0.90001}, "0.90001"),
         ({"value": math.nan, "status": "failed"}, "nan (failed)"),
         ({"value": math.inf}, "inf"),
         ({"status": "both_empty"}, "0.9 (both_empty)"),

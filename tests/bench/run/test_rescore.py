@@ -496,3 +496,9 @@ def test_what_the_suite_has_come_to_ask_for_is_measured(data, results):
     Store(results).write_suite({"suite": "s", "tasks": [{**task.model_dump(mode="json"), "cases": 1}]})
     assert not rescore(results, options(data)).failed
     assert {"sensitivity/v1", "nsd/marching-cubes/tau=3/v1"} <= set(Store(results).cases()["definition"])
+
+
+def test_a_data_set_that_no_trial_reads_is_refused(data, results):
+    wrong = Options({"acdcc": Path("x")}, options(data).cache, Asked())
+    with pytest.raises(BenchError, match=r"^--data acdcc: no such data set here \(choices: "):
+        rescore(results, wrong)

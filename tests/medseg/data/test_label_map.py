@@ -92,3 +92,62 @@ def test_colours_are_no_labels(tmp_path):
         read_label_map(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"b\.png: cannot be read: No such file or directory$"):
         read_label_map(tmp_path / "b.png")
+
+
+@given(hnp.arrays(np.uint8, (3, 4, 5), elements=st.sampled_from([0, 1, 2, 90, 126, 127, 128, 129, 254, 255])))
+def test_soft_masks_of_8_bits_are_cut_above_127(tmp_path_factory, values):
+    """What masks were cut at when their scores were stored."""
+    path = tmp_path_factory.getbasetemp() / "mask.png"
+    Image.fromarray(np.ascontiguousarray(values.transpose(1, 2, 0))).save(path)
+    brightest = values.max(axis=0)
+    expected = brightest > (127 if brightest.max() > 1 else 0)
+    found = read_label_map(path, soft=True).values
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected * np.uint8(255))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stored", "white"),
+    [
+        (np.uint16, [0, 128, 32_767, 32_768, 65_535], [0, 0, 0, 1, 1]),
+        (np.int32, [0, 128, 32_767, 32_768, 65_535], [0, 0, 0, 1, 1]),
+        (np.int16, [-1, 128, 16_383, 16_384, 32_767], [0, 0, 0, 1, 1]),
+        (np.uint16, [0, 1, 127, 128, 255], [0, 0, 0, 1, 1]),
+        (np.uint16, [0, 0, 1, 1, 0], [0, 0, 1, 1, 0]),
+        (np.int16, [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]),
+        (np.uint8, [0, 3, 9, 100, 127], [0, 0, 0, 0, 0]),
+        (np.float32, [0, 0.1, 0.5, 0.51, 1], [0, 0, 0, 1, 1]),
+        (np.float32, [0, 0.1, 0.2, 0.3, 1.0001], [0, 0, 0, 0, 1]),
+        (np.float64, [0, 1, 127, 128, 255], [0, 0, 0, 1, 1]),
+        (np.float64, [0, 1, 255, 32_768, 65_535], [0, 0, 0, 1, 1]),
+    ],
+)
+def test_soft_masks_are_cut_at_half_of_their_white(write_nifti, tmp_path, dtype, stored, white):
+    path = write_nifti(tmp_path / "a.nii", np.array(stored, dtype).reshape(5, 1, 1))
+    assert (read_label_map(path, soft=True).values.ravel() // 255).tolist() == white
+
+
+@pytest.mark.parametrize(
+    ("dtype", "top", "whites"),
+    [
+        (np.uint16, 4095, "1, 255, 65535"),
+        (np.uint16, 2, "1, 255, 65535"),
+        (np.int32, 70_000, "1, 255, 65535, 2147483647"),
+        (np.float32, 1.25, "1, 255, 65535"),
+        (np.float32, 70_000, "1, 255, 65535"),
+        (np.float32, np.nan, "1, 255, 65535"),
+        (np.float32, np.inf, "1, 255, 65535"),
+    ],
+)
+def test_a_mask_whose_white_nobody_can_tell_is_refused(write_nifti, tmp_path, dtype, top, whites):
+    path = write_nifti(tmp_path / "a.nii", np.array([0, top], dtype).reshape(2, 1, 1))
+    with pytest.raises(
+        DataError,
+        match=rf"a\.nii: is no mask in black and white: its largest value is {top:g}, not {whites}$",
+    ):
+        read_label_map(path, soft=True)
+
+
+def test_a_picture_of_16_bits_is_cut_at_half(tmp_path):
+    Image.fromarray(np.array([[0, 200], [30_000, 65_535]], np.uint16)).save(tmp_path / "a.png")
+    assert read_label_map(tmp_path / "a.png", soft=True).values.tolist() == [[0, 0], [0, 255]]

@@ -247,3 +247,17 @@ def test_metrics_need_no_torch():
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_metric_of_others_that_raises_is_named(monkeypatch):
+    broken = MetricSpec(**COMMON, of_label=lambda pair: 1 / 0)
+    monkeypatch.setattr(type(METRICS), "load", lambda self, name: broken)
+    with pytest.raises(ValueError, match="metric mine raised ZeroDivisionError on a: division by zero"):
+        evaluate_case(FULL, FULL, (1, 1), ["a"], ["mine"])
+
+
+def test_a_metric_without_a_value_has_failed(monkeypatch):
+    nothing = MetricSpec(**COMMON, of_label=lambda pair: nan)
+    monkeypatch.setattr(type(METRICS), "load", lambda self, name: nothing)
+    (row,) = evaluate_case(FULL, FULL, (1, 1), ["a"], ["mine"])
+    assert row.status == "failed"

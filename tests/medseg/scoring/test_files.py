@@ -1,7 +1,11 @@
+import os
+
 import pytest
 
 from medseg.errors import DataError
-from medseg.scoring.files import case_ids, find_predictions, find_references
+from medseg.scoring.files import case_ids, find_predictions, find_references, printable
+
+SAME = [("x.nii.gz", "x.png"), ("x.jpg", "x.png"), ("x.nii", "x.nii.gz")]
 
 
 @pytest.fixture
@@ -84,7 +88,7 @@ def test_cases_have_folders_in_their_ids_where_names_repeat(touch):
     assert list(ids) == ["a/x", "b/x", "y"]
 
 
-@pytest.mark.parametrize(("first", "second"), [("x.nii.gz", "x.png"), ("x_gt.nii.gz", "x_seg.nii.gz")])
+@pytest.mark.parametrize(("first", "second"), [*SAME, ("x_gt.nii.gz", "x_seg.nii.gz")])
 def test_two_references_of_a_case_are_named(touch, first, second):
     files = find_references(touch(first, second))[0]
     with pytest.raises(
@@ -99,3 +103,38 @@ def test_empty_and_missing_folders_are_refused(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(DataError, match=r"no label files; looked for \.nii\.gz, "):
         find_predictions(tmp_path)
+
+
+def test_linked_folders_are_followed(touch, tmp_path):
+    touch("store/1/deep/a_gt.png", "store/2/b_gt.png", "root/c_gt.png")
+    (tmp_path / "root/p1").symlink_to(tmp_path / "store/1")
+    (tmp_path / "root/p2").symlink_to("../store/2")
+    assert keys(find_references(tmp_path / "root")[0]) == ["c", "p1/deep/a", "p2/b"]
+    (tmp_path / "link").symlink_to("root")
+    assert keys(find_predictions(tmp_path / "link")) == ["c", "p1/deep/a", "p2/b"]
+
+
+def test_links_in_circles_end(touch, tmp_path):
+    touch("root/p1/a.png", "elsewhere/b.png")
+    (tmp_path / "root/p1/up").symlink_to(tmp_path / "root")
+    (tmp_path / "root/out").symlink_to("../elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "root")
+    (tmp_path / "root/self").symlink_to("self")
+    assert keys(find_references(tmp_path / "root")[0]) == ["out/b", "p1/a"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_that_cannot_be_read_is_named(touch, tmp_path):
+    touch("p1/a.png", "p2/b.png")
+    (tmp_path / "p2").chmod(0)
+    with pytest.raises(DataError, match=r"/p2: cannot be read: Permission denied$"):
+        find_references(tmp_path)
+    (tmp_path / "p2").chmod(0o700)
+
+
+def test_a_name_that_is_no_utf_8_has_escapes(touch, tmp_path):
+    touch("a\udce9/b\udcff_gt.png", "ü_gt.png")
+    files = find_references(tmp_path)[0]
+    assert keys(files) == ["a\\udce9/b\\udcff", "ü"]
+    assert files[0].path.is_file()
+    assert printable("ü\udcff") == "ü\\udcff"

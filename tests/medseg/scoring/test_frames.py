@@ -58,6 +58,25 @@ def test_folders_are_named_where_a_patients_name_repeats():
 
 
 @pytest.mark.parametrize(
+    "folder",
+    [
+        *("masks", "mask", "labels", "label", "labelsTr", "labelsTs", "gt", "segmentations", "predictions"),
+        *("images", "Masks", "labels/masks"),
+    ],
+)
+def test_a_folder_of_masks_is_no_patient(folder):
+    assert patients_by_name(files(f"{folder}/frame_01", f"{folder}/frame_02")) == ({}, "")
+    found, end = patients_by_name(files(f"{folder}/frame_01", f"{folder}/p1_z1", f"{folder}/p1_z2"))
+    assert list(found.values()) == ["frame_01", "p1", "p1"]
+    assert end == "_z1"
+
+
+def test_folders_of_masks_below_a_patient_are_of_the_patient():
+    names = ["p1/masks/frame_01", "p1/masks/frame_02", "p2/masks/frame_01", "masks_frame_1", "masks_frame_2"]
+    assert list(patients_by_name(files(*names))[0].values()) == ["p1", "p1", "p2", "masks", "masks"]
+
+
+@pytest.mark.parametrize(
     ("key", "phase"), [("p1_ED", "ED"), ("a/p1-es", "ES"), ("p1_ED_slice3", ""), ("used", ""), ("p1", "")]
 )
 def test_a_phase_is_at_the_end(key, phase):

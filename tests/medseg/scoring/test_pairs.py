@@ -63,6 +63,20 @@ def test_two_predictions_of_a_case_are_named(tmp_path, second):
     assert second in str(caught.value)
 
 
+@pytest.mark.parametrize("names", [("x.jpg", "x.png"), ("x.nii", "x.nii.gz"), ("a/x.tif", "a/x.tiff")])
+def test_two_predictions_that_only_differ_in_their_extension_are_named(tmp_path, names):
+    with pytest.raises(DataError, match=r"^two predictions of 'x': \S+ and \S+; keep one of them$") as caught:
+        paired(tmp_path, names[1:], names)
+    assert all(f"p/{name}" in str(caught.value) for name in names)
+
+
+def test_predictions_of_no_case_may_differ_in_their_extension(tmp_path):
+    assert paired(tmp_path, ["x.png"], ["x.png", "y.png", "y.jpg"]) == (
+        {"x": "x.png"},
+        ["y.jpg", "y.png"],
+    )
+
+
 def test_predictions_of_one_name_in_other_folders_are_named(tmp_path):
     with pytest.raises(DataError, match=r"two predictions of 'x': \S+/a/x\.png and \S+/b/x\.png"):
         paired(tmp_path, ["x.png"], ["a/x.png", "b/x.png"])

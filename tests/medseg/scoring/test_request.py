@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from medseg.errors import DataError
-from medseg.scoring.request import Request, flat_reference, make_protocol
+from medseg.scoring.request import Request, flat_reference, make_protocol, unspaced_reference
 
 
 @pytest.fixture
@@ -76,3 +76,13 @@ def test_references_of_two_axes_are_found(files, tmp_path, write, blob):
     assert flat_reference(volumes) is None
     flat = write(tmp_path / "b.nii.gz", blob(9, 9))
     assert flat_reference([*volumes, flat]) == flat
+
+
+def test_references_that_a_spacing_does_not_fit_are_found(files):
+    paths = files("a.nii.gz", "b.png")
+    paths[0].with_name("broken.png").write_bytes(b"x")
+    every = [paths[0].with_name("broken.png"), *paths]
+    assert unspaced_reference(every, (1.0,)) is None
+    assert unspaced_reference(every[:2], (1.0, 1.0, 1.0)) is None
+    assert unspaced_reference(every, (1.0, 1.0)) == (paths[0], 3)
+    assert unspaced_reference(every, (1.0, 1.0, 1.0)) == (paths[1], 2)

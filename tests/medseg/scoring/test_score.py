@@ -45,7 +45,7 @@ def test_rows_are_those_of_evaluate_case_on_arrays_read_by_nibabel(folders):
         assert values(scored, case) == expected(*arrays, spacing, ("a", "b"))
     assert {row["unit"] for row in scored.rows if row["metric"] in ("hd95", "assd")} == {"mm"}
     assert {row["unit"] for row in scored.rows if row["metric"] == "dice"} == {""}
-    assert (scored.problems, scored.notes) == ((), (BY_NAME,))
+    assert (scored.problems, scored.notes) == ({}, (BY_NAME,))
     owners = {row["case"]: (row["patient"], row["phase"]) for row in scored.rows}
     assert owners == {"p1_ed": ("p1", "ED"), "p1_es": ("p1", "ES"), "p2_ed": ("p2", "ED")}
 
@@ -116,8 +116,10 @@ def test_one_bad_case_leaves_the_others_alone(folders, write):
     status = {row["case"]: row["status"] for row in scored.rows}
     assert status == {"p1_ed": "missing", "p1_es": "failed", "p2_ed": "ok"}
     assert all(math.isnan(row["value"]) for row in scored.rows if row["status"] != "ok")
-    assert scored.problems[0] == "p1_ed: no prediction"
-    assert scored.problems[1].startswith(f"p1_es: {prediction}/p1_es.nii.gz: is not a readable NIfTI file (")
+    assert scored.problems["mine"][0] == "p1_ed: no prediction"
+    assert scored.problems["mine"][1].startswith(
+        f"p1_es: {prediction}/p1_es.nii.gz: is not a readable NIfTI file ("
+    )
     assert {row["note"] for row in scored.rows if row["case"] == "p1_ed"} == {"no prediction"}
 
 
@@ -126,7 +128,7 @@ def test_a_value_that_nobody_knows_fails_its_case(folders, write, blob):
     write(prediction / "p1_ed.nii.gz", blob(9, 10, 11, value=7))
     scored = score(reference, {"mine": prediction}, REQUEST)
     assert {row["case"] for row in scored.rows if row["status"] == "failed"} == {"p1_ed"}
-    assert scored.problems == (
+    assert scored.problems["mine"] == (
         f"p1_ed: {prediction}/p1_ed.nii.gz: holds 7; labels and references only know 0, 1, 2",
     )
 
@@ -135,7 +137,7 @@ def test_values_that_only_other_references_hold_are_background(folders, write, b
     reference, prediction = folders
     write(reference / "p1_ed.nii.gz", blob(9, 10, 11))
     scored = score(reference, {"mine": prediction}, Request(("dice",), labels={"a": 1}))
-    assert scored.problems == ()
+    assert scored.problems == {}
     assert scored.notes == (
         BY_NAME,
         "the references also hold 2: counted as background",
@@ -196,7 +198,7 @@ def test_two_files_are_a_case_whatever_their_names(folders):
     reference, prediction = folders
     scored = score(reference / "p1_ed.nii.gz", {"mine": prediction / "p2_ed.nii.gz"}, REQUEST)
     assert {row["case"] for row in scored.rows} == {"p1_ed"}
-    assert scored.problems == ()
+    assert scored.problems == {}
 
 
 def test_several_systems_are_named(folders):
@@ -204,7 +206,7 @@ def test_several_systems_are_named(folders):
     (prediction / "p1_ed.nii.gz").unlink()
     scored = score(reference, {"mine": prediction, "yours": reference}, REQUEST)
     assert [row["system"] for row in scored.rows] == ["mine"] * 30 + ["yours"] * 30
-    assert scored.problems == ("mine: p1_ed: no prediction",)
+    assert scored.problems == {"mine": ("mine: p1_ed: no prediction",)}
 
 
 def test_a_warning_is_said_once(folders, write, blob):
@@ -230,3 +232,22 @@ def test_progress_is_told(folders):
     told = []
     score(folders[0], {"mine": folders[1]}, Request(("dice",)), watch=lambda *facts: told.append(facts))
     assert told == [(stage, done, 3) for stage in ("references", "mine") for done in (1, 2, 3)]
+
+
+def test_healthy_references_are_scored_if_labels_are_named(folders, write, blob):
+    reference, prediction = folders
+    for path in reference.iterdir():
+        write(path, blob(9, 10, 11, value=0))
+    write(prediction / "p1_ed.nii.gz", blob(9, 10, 11, value=0))
+    scored = score(reference, {"mine": prediction}, Request(("dice",), labels={"a": 1, "b": 2}))
+    assert [row["status"] for row in scored.rows] == ["both_empty"] * 2 + ["reference_empty"] * 4
+    assert scored.problems == {}
+    assert scored.notes == (BY_NAME, "no reference holds a=1", "no reference holds b=2")
+    with pytest.raises(DataError, match=r"the references hold no label, only background"):
+        score(reference, {"mine": prediction}, Request(("dice",)))
+
+
+def test_a_label_that_no_reference_holds_is_named(folders):
+    reference, prediction = folders
+    notes = score(reference, {"mine": prediction}, Request(("dice",), labels={"a": 1, "b": 2, "c": 4})).notes
+    assert notes == (BY_NAME, "no reference holds c=4")
