@@ -1,7 +1,6 @@
 """What is written where names are no UTF-8, as file names may be."""
 
 import json
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -59,6 +58,5 @@ def test_reasons_of_names_that_are_no_utf_8_are_printed(capsys):
 
     from bench.cli.score_command import _say
 
-    scored = SimpleNamespace(problems={"a": ("bad\udcff: no prediction",)}, notes=())
-    _say(scored, Console())
+    _say(["bad\udcff: no prediction"], Console())
     assert capsys.readouterr().out == "bad\\udcff: no prediction\n"
