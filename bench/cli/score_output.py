@@ -58,7 +58,7 @@ def print_tables(scored: Scored, systems: Sequence[str], task: TaskSpec | None, 
     from medseg.metrics import METRICS
 
     systems = [printable(name) for name in systems]
-    cells = scored_cells(_printable(scored.rows), systems, task, policy)
+    cells = scored_cells(_printable(scored.rows), systems, task, policy, scored.protocol.unit)
     names = list(scored.protocol.metrics)
     ranked = [name for name in names if METRICS.load(name).ranked]
     console = make_console()

@@ -51,6 +51,7 @@ def scored_cells(
     systems: Sequence[str],
     task: TaskSpec | None = None,
     policy: Policy | None = None,
+    unit: str = "",
 ) -> TaskCells:
     """Returns scored predictions as a leaderboard takes them: each system is an entry with one run.
 
@@ -59,13 +60,14 @@ def scored_cells(
         systems: Their names.
         task: The task that they were scored by, if any.
         policy: What empty masks count; by default what the task declares, or as nnU-Net.
+        unit: Of lengths, ``mm`` or ``px``; by default the task's.
     """
     cells = pd.DataFrame(rows).rename(columns={"system": "entry"}).assign(fold=0, seed=0)
     nothing = pd.DataFrame({"status": [], "parameters": [], "train_s": []})
     entries = tuple(Entry(system, system, "", nothing) for system in systems)
     if task is None:
-        return TaskCells("scores", entries, {}, cells, contract=Contract(policy or "nnunet"))
-    contract = Contract(task.empty_policy, task.tolerances() or {}, task.cavities, task.unit)
+        return TaskCells("scores", entries, {}, cells, contract=Contract(policy or "nnunet", unit=unit))
+    contract = Contract(task.empty_policy, task.tolerances() or {}, task.cavities, unit or task.unit)
     return TaskCells(task.name, entries, {}, cells, contract=contract, asked_policy=policy)
 
 

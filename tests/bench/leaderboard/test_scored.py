@@ -158,3 +158,12 @@ def test_ejection_fractions_are_told_of_a_task_with_cavities():
     assert (row.entry, row.label) == ("mine", "LV")
     assert row.edv.bias == pytest.approx(3.0)
     assert not scored_board(scored_cells(volumes, ["mine"]), "dice", ["dice"]).cavities
+
+
+def test_a_tolerance_has_the_unit_of_lengths_also_where_no_length_is_shown() -> None:
+    of_nsd = [
+        row | {"metric": "nsd", "unit": "", "definition": "nsd/marching-cubes/tau=2/v1"} for row in rows()
+    ]
+    of_nsd = [row for number, row in enumerate(of_nsd) if rows()[number]["metric"] == "dice"]
+    first = label_rows(scored_cells(of_nsd, ["mine"], unit="px"), "mine", ["nsd"])[0]
+    assert first.facts.title == "NSD (2 px)"
