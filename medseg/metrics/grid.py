@@ -77,7 +77,7 @@ class Grid:
     @property
     def strides(self) -> NDArray[np.int64]:
         """Distance of neighbours along each axis, in places."""
-        return np.array([prod(self.shape[axis + 1 :]) for axis in range(len(self.shape))], dtype=np.int64)
+        return np.array(strides(self.shape), dtype=np.int64)
 
     def cut(self, array: Map) -> Map:
         """Returns the crop of a map with its margin, contiguous."""
@@ -95,6 +95,11 @@ class Grid:
     def indices(self, places: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
         """Returns the index of places along each axis."""
         return np.unravel_index(places, self.shape)
+
+
+def strides(shape: Sequence[int]) -> list[int]:
+    """Returns how far apart neighbours along each axis lie in a flattened array."""
+    return [prod(shape[axis + 1 :]) for axis in range(len(shape))]
 
 
 def make_grid(box: Box, spacing: Sequence[float]) -> Grid:

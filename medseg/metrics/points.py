@@ -1,12 +1,11 @@
 """Boundaries of all labels of a map at once: boundary voxels, and surface elements by marching cubes."""
 
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medseg.metrics.grid import Grid, Map
+from medseg.metrics.grid import Grid, Map, strides
 
 Places = NDArray[np.intp]
 
@@ -46,7 +45,7 @@ def boundary_points(cut: Map, wanted: NDArray[np.bool_]) -> Points:
     """
     flat = cut.reshape(-1)
     edge = np.zeros(flat.shape, dtype=np.bool_)
-    for stride in _strides(cut.shape):
+    for stride in strides(cut.shape):
         # In a flat array the last voxel of a row meets the first of the next one; in a margin they are equal.
         differs = flat[:-stride] != flat[stride:]
         edge[:-stride] |= differs
@@ -99,13 +98,9 @@ def _cells(mask: NDArray[np.bool_]) -> tuple[tuple[Places, ...], NDArray[np.uint
         mask: With a margin of False, in which the cells between two rows of the flat array lie.
     """
     code: NDArray[np.uint8] = mask.reshape(-1).view(np.uint8)
-    for bits, stride in enumerate(reversed(_strides(mask.shape))):
+    for bits, stride in enumerate(reversed(strides(mask.shape))):
         # Multiplied, not shifted: numpy does that several times as fast.
         code = code[:-stride] * np.uint8(1 << (1 << bits)) | code[stride:]
     # 0 and all ones wrap around to what is above all others.
     places = np.flatnonzero(code - np.uint8(1) < np.uint8((1 << (1 << mask.ndim)) - 2))
     return np.unravel_index(places, mask.shape), code[places]
-
-
-def _strides(shape: tuple[int, ...]) -> list[int]:
-    return [prod(shape[axis + 1 :]) for axis in range(len(shape))]
