@@ -7,16 +7,26 @@ EXIT_CODES: dict[int, str] = {
     1: "some trials or checks failed; their rows say why",
     2: "wrong command line or suite",
     3: "data missing or unreadable",
-    4: "results missing, unreadable or locked",
+    4: "results missing, locked, or not readable or writable",
+    5: "stopped by --limit or --max-hours; the same command goes on",
+    6: "Ray cannot be started, was lost, or has no room for a trial",
     70: "a bug in bench: please report it",
     130: "interrupted; run the same command again to go on",
 }
 
 
 class BenchError(Exception):
-    """Base of the domain's errors; the CLI prints it as one line and exits with `exit_code`."""
+    """Base of the domain's errors; the CLI prints it as one line and exits with `exit_code`.
+
+    Args:
+        goes_on: Whether the same command may go on after a run that ended so.
+    """
 
     exit_code = 2
+
+    def __init__(self, *said: object, goes_on: bool = True):
+        super().__init__(*said)
+        self.goes_on = goes_on
 
 
 @dataclass(frozen=True)
@@ -55,3 +65,9 @@ class ResultsError(BenchError):
     """Results are missing, unreadable, of an unknown schema version, or locked by another run."""
 
     exit_code = 4
+
+
+class EngineError(BenchError):
+    """Ray cannot be started, was lost in mid-run, or has no room for a trial; what was computed is kept."""
+
+    exit_code = 6

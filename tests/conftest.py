@@ -12,7 +12,14 @@ _DECLARED = []
 # Workers take file after file: these go first, or one worker would end long after the others.
 LONGEST = (
     "test_end_to_end.py",
+    "bench/run/test_smoke.py",
+    "bench/run/test_kill_campaign.py",
+    "bench/run/test_cluster_nodes.py",
+    "test_object_store.py",
+    "bench/run/test_two_processes.py",
+    "test_processes.py",
     "medseg/training/test_trial_exact.py",
+    "medseg/training/test_processes.py",
     "bench/cli/test_components.py",
     "medseg/training/test_conformance.py",
     "test_contributing.py",

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.suite import parse_suite
-from bench.suite.schema import BudgetSpec, Claim, Final, ModelEntry, ParameterSpec, Resources, Suite, Tune
+from bench.suite.schema import Claim, Final, ModelEntry, Resources, Suite
+from bench.suite.search import BudgetSpec, Constraints, ParameterSpec, PrunerSpec, SamplerSpec, Tune
 from medseg.training.config import AugmentConfig, TrainConfig
 from medseg.training.recipes import RECIPES
 
@@ -15,7 +16,21 @@ TEXT = (Path(__file__).parents[1] / "docs" / "suite.md").read_text()
 
 @pytest.mark.parametrize(
     "config",
-    [Suite, Tune, BudgetSpec, ParameterSpec, Final, Resources, Claim, ModelEntry, TrainConfig, AugmentConfig],
+    [
+        Suite,
+        Tune,
+        SamplerSpec,
+        PrunerSpec,
+        Constraints,
+        BudgetSpec,
+        ParameterSpec,
+        Final,
+        Resources,
+        Claim,
+        ModelEntry,
+        TrainConfig,
+        AugmentConfig,
+    ],
 )
 def test_every_key_is_documented(config):
     missing = [name for name in config.model_fields if not re.search(rf"\b{name}\b", TEXT)]

@@ -99,7 +99,7 @@ def wait_for(condition, seconds: float = 240.0) -> None:
 
 
 def committed(store: Store) -> int:
-    return len(list((store.root / "trials").glob("*.parquet")))
+    return len(list((store.root.folder / "trials").glob("*.parquet")))
 
 
 @pytest.fixture(scope="session")
@@ -216,7 +216,7 @@ train: {epochs: 1, steps_per_epoch: 2, batch_size: 4}
     assert "1 of 1 are complete" in bench("run", bench.write(text), *ONE)
     assert "Nothing to do" in bench("run", "tiny.yaml")
     (bench.folder / "my_net.py").write_text(plug.replace("KERNEL", "5"))
-    assert "Ran 1 trials; 1 of 1 are complete" in bench("run", "tiny.yaml", *ONE)
+    assert "Ran 1 trial; 1 of 1 are complete" in bench("run", "tiny.yaml", *ONE)
     assert sorted(bench.store("plug").trials()["parameters"]) == [10, 26]
 
 
@@ -227,7 +227,7 @@ def test_sigterm_stops_cleanly_too(bench):
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert "Interrupted" in output
-    assert list((bench.store().root / "checkpoints").glob("*.safetensors"))
+    assert list((bench.store().root.folder / "checkpoints").glob("*.safetensors"))
 
 
 def test_interrupted_and_killed_runs_end_with_the_same_numbers(finished, bench):

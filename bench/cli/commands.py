@@ -1,6 +1,7 @@
 """What each command does: one call, one rendering. Imports no torch."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,15 +9,17 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.errors import SuiteError
+from bench.words import plural
 from medseg.data.cache import cache_dir
 
 if TYPE_CHECKING:
     from bench.plan.plan import Plan
-    from bench.run.engine import Summary
+    from bench.plan.study import Study
+    from bench.results.place import Place
+    from bench.suite.load import LoadedSuite
 
 
 WIDTH_WITHOUT_TERMINAL = 120
-MOST_REASONS = 5
 
 
 def make_console() -> Console:
@@ -42,27 +45,47 @@ def parse_roots(data: tuple[str, ...]) -> dict[str, Path]:
     return roots
 
 
-def make_plan_of(suite: Path, data: tuple[str, ...], console: Console) -> "Plan":
-    """Reads a suite, finds its data and checks its models."""
-    from bench.plan import make_plan
+def load_at_scale(suite: Path, scale: str, console: Console) -> "LoadedSuite":
+    """Reads a suite; of its smoke version it says what that changes."""
     from bench.suite import load_suite
 
-    roots = parse_roots(data)
     loaded = load_suite(suite)
+    if scale == "full":
+        return loaded
+    from bench.plan.scale import smoke_suite
+
+    with console.status("asking models for their tiny options"):
+        loaded, changes = smoke_suite(loaded, cache_dir())
+    console.print(changes, soft_wrap=True, highlight=False, markup=False)
+    return loaded
+
+
+def make_plan_of(
+    loaded: "LoadedSuite",
+    data: tuple[str, ...],
+    console: Console,
+    begin: Callable[[], None] = lambda: None,
+) -> "Plan":
+    """Finds the data of a suite and checks its models; in between it calls `begin`."""
+    from bench.plan import make_plan
+
+    # A smoke run is one of generated data, whatever was asked for beside it.
+    roots = {} if loaded.suite.scale == "smoke" else parse_roots(data)
     with console.status("checking data and models") as status:
 
         def watch(task: str, done: int, total: int) -> None:
             status.update(f"{task}: looked at {done:,} of {total:,} files")
 
-        return make_plan(loaded, roots, cache_dir(), watch)
+        return make_plan(loaded, roots, cache_dir(), watch, begin)
 
 
-def plan_command(suite: Path, data: tuple[str, ...]) -> int:
+def plan_command(suite: Path, data: tuple[str, ...], scale: str = "full") -> int:
     """Prints what a suite would run."""
     from bench.plan import describe
+    from bench.plan.totals import describe_totals
 
     console = make_console()
-    plan = make_plan_of(suite, data, console)
+    plan = make_plan_of(load_at_scale(suite, scale, console), data, console)
     table = Table(box=None, header_style="dim", pad_edge=False)
     rows = describe(plan)
     for name in rows[0]:
@@ -73,43 +96,26 @@ def plan_command(suite: Path, data: tuple[str, ...]) -> int:
     for name, planned in plan.data.items():
         for note in planned.notes:
             console.print(f"{name}: {note}", soft_wrap=True, highlight=False, markup=False)
+    say_notes(plan.studies, console)
+    for line in describe_totals(plan):
+        console.print(line, soft_wrap=True, highlight=False)
     trials = sum(study.tune_total + study.final_total for study in plan.studies)
-    console.print(f"{len(plan.studies)} studies, {trials} trials; plan {plan.hash[:12]}")
+    studies = "1 study" if len(plan.studies) == 1 else f"{len(plan.studies):,} studies"
+    console.print(f"{studies}, {plural(trials, 'trial')}; plan {plan.hash[:12]}")
     return 0
 
 
-def run_command(
-    suite: Path,
-    data: tuple[str, ...],
-    results_root: Path,
-    only: Any,
-    cpus: int | None,
-    timeout_s: float | None,
-    verbose: bool,
-) -> int:
-    """Runs what a suite misses and says how it went."""
-    from bench.run.engine import RunOptions, run_suite
+def say_notes(studies: Sequence["Study"], console: Console) -> None:
+    """Says what of a plan may be a slip."""
+    from bench.plan.notes import plan_notes
 
-    console = make_console()
-    plan = make_plan_of(suite, data, console)
-    options = RunOptions(
-        results=results_root / plan.suite.suite,
-        cache=cache_dir(),
-        only=only,
-        cpus=cpus,
-        timeout_s=timeout_s,
-        verbose=verbose,
-    )
-    summary = run_suite(plan, options, console)
-    _say(summary, options.results, suite, console)
-    if summary.interrupted:
-        return 130
-    return 1 if summary.failed or summary.hopeless else 0
+    for line in plan_notes(studies):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def leaderboard_command(
-    results: Path | None,
-    results_root: Path,
+    results: "Place | None",
+    results_root: "Place",
     task: str | None,
     metric: str,
     metrics: tuple[str, ...] | None,
@@ -132,25 +138,3 @@ def leaderboard_command(
         output=output,
     )
     return 0
-
-
-def _say(summary: "Summary", results: Path, suite: Path, console: Console) -> None:
-    say = console.print
-    if summary.idle:
-        say(f"Nothing to do: {summary.complete} of {summary.planned} trials are complete in {results}.")
-    else:
-        say(f"Ran {summary.ran} trials; {summary.complete} of {summary.planned} are complete in {results}.")
-    for status, count in sorted(summary.failed.items()):
-        say(f"  {count} {status}; --only failed runs them again")
-    for reason in summary.reasons[:MOST_REASONS]:
-        say(f"  {reason}", soft_wrap=True, highlight=False, markup=False)
-    if len(summary.reasons) > MOST_REASONS:
-        say(f"  and {len(summary.reasons) - MOST_REASONS} other reasons: column detail of the trials table")
-    for name in summary.hopeless:
-        say(f"  {name}: every tuning trial failed, so it has no final trials")
-    if summary.stale:
-        say(f"  {summary.stale} were made by other code and are marked stale; --only stale runs them again")
-    if summary.interrupted:
-        say(f"Interrupted. `bench run {suite}` goes on where it stopped.")
-    else:
-        say(f"Next: bench leaderboard {results}")

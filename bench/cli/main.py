@@ -5,15 +5,20 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.cli.components import check, show
 from bench.cli.data import data
-from bench.cli.options import data_option, json_option, read_names, results_option
+from bench.cli.options import PLACE, data_option, json_option, read_names, results_option, scale_option
 from bench.cli.rescore import rescore
+from bench.cli.run import run
 from bench.cli.score import score
-from bench.errors import EXIT_CODES, BenchError
+from bench.errors import EXIT_CODES, BenchError, EngineError
+
+if TYPE_CHECKING:
+    from bench.results.place import Place
 
 KINDS = ("models", "losses", "tasks", "metrics", "recipes")
 EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -30,50 +35,16 @@ def cli() -> None:
 @cli.command()
 @click.argument("suite", type=click.Path(path_type=Path))
 @data_option
-@results_option
-@click.option(
-    "--only",
-    type=click.Choice(["missing", "failed", "stale", "all"]),
-    default="missing",
-    show_default=True,
-    help="Which trials to run: those without a result, also those that failed, those made by other code, or all.",
-)
-@click.option("--cpus", type=click.IntRange(min=1), help="Cores to use; all by default.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Longest a trial may take.",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Show the log of Ray and of the workers.")
-def run(
-    suite: Path,
-    data: tuple[str, ...],
-    results_root: Path,
-    only: str,
-    cpus: int | None,
-    timeout_s: float | None,
-    verbose: bool,
-) -> None:
-    """Run what a suite still misses. Ctrl-C once saves what is running; the same command goes on."""
-    from bench.cli.commands import run_command
-
-    sys.exit(run_command(suite, data, results_root, only, cpus, timeout_s, verbose))
-
-
-@cli.command()
-@click.argument("suite", type=click.Path(path_type=Path))
-@data_option
-def plan(suite: Path, data: tuple[str, ...]) -> None:
+@scale_option
+def plan(suite: Path, data: tuple[str, ...], scale: str) -> None:
     """Check a suite and show what it would run, without running it. Images are looked at once."""
     from bench.cli.commands import plan_command
 
-    sys.exit(plan_command(suite, data))
+    sys.exit(plan_command(suite, data, scale))
 
 
 @cli.command()
-@click.argument("results", type=click.Path(path_type=Path), required=False)
+@click.argument("results", type=PLACE, required=False)
 @results_option
 @click.option("--task", help="Show this task only.")
 @click.option("--metric", default="dice", show_default=True, help="Rank by this metric.")
@@ -98,8 +69,8 @@ def plan(suite: Path, data: tuple[str, ...]) -> None:
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file.")
 def leaderboard(
-    results: Path | None,
-    results_root: Path,
+    results: "Place | None",
+    results_root: "Place",
     task: str | None,
     metric: str,
     metrics: tuple[str, ...] | None,
@@ -107,7 +78,7 @@ def leaderboard(
     style: str,
     output: Path | None,
 ) -> None:
-    """Show who is better, by how much, and how sure. RESULTS is a suite's folder; the newest by default."""
+    """Show who is better, by how much, and how sure. RESULTS is a suite's folder or URL; the newest by default."""
     from bench.cli.commands import leaderboard_command
 
     sys.exit(leaderboard_command(results, results_root, task, metric, metrics, policy, style, output))
@@ -123,7 +94,7 @@ def list_(kind: str, as_json: bool) -> None:
     sys.exit(list_command(kind, as_json))
 
 
-for command in (check, data, rescore, score, show):
+for command in (check, data, rescore, run, score, show):
     cli.add_command(command)
 
 
@@ -148,11 +119,11 @@ def main() -> None:
     except (KeyboardInterrupt, click.exceptions.Abort):
         click.echo("interrupted; run the same command again to go on", err=True)
         sys.exit(130)
-    except (OSError, MemoryError, StorageError) as error:
-        kept = sys.argv[1:2] in (["run"], ["rescore"])
+    except (OSError, MemoryError, StorageError, EngineError) as error:
+        kept = sys.argv[1:2] in (["run"], ["rescore"]) and getattr(error, "goes_on", True)
         hint = "; what was computed is kept, the same command goes on" if kept else ""
-        click.echo(f"bench: {error}{hint}", err=True)
-        sys.exit(4)
+        click.echo(f"bench: {_said(error)}{hint}", err=True)
+        sys.exit(getattr(error, "exit_code", 4))
     except (BenchError, MedsegError) as error:
         click.echo(f"bench: {error}", err=True)
         sys.exit(getattr(error, "exit_code", 3))
@@ -160,3 +131,10 @@ def main() -> None:
         traceback.print_exc()
         click.echo("bench: this is a bug in bench. Please report the above.", err=True)
         sys.exit(70)
+
+
+def _said(error: BaseException) -> str:
+    """Returns what an error says; of the system's, the file and the reason without its number."""
+    if isinstance(error, OSError) and error.strerror and str(error).startswith("[Errno "):
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error)

@@ -1,12 +1,56 @@
 """Options that several commands share, and how what is typed there is read."""
 
+import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    from bench.results.place import Place
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
+    """A place of results: a folder, or a URL of an object store."""
+
+    name = "folder|url"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> "Place":
+        """See click."""
+        from bench.errors import ResultsError
+        from bench.results.place import open_place
+
+        if not str(value).strip():
+            self.fail("expected a folder or a URL, got nothing", parameter, context)
+        try:
+            place = open_place(value)
+        except ResultsError as error:
+            self.fail(str(error), parameter, context)
+        if place.folder is not None and place.folder.is_file():
+            self.fail(f"{place} is a file; expected a folder or a URL", parameter, context)
+        return place
+
+
+PLACE = PlaceType()
+
+
+class Positive(click.FloatRange):
+    """A number above 0 that has an end: what comes after `nan` or `inf` seconds nobody can say."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        """See click."""
+        number = float(super().convert(value, parameter, context))
+        if not math.isfinite(number):
+            self.fail(f"expected a number, got {value!r}", parameter, context)
+        return number
+
 
 data_option = click.option(
     "--data",
@@ -41,10 +85,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON a
 results_option = click.option(
     "--results",
     "results_root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
+    type=PLACE,
+    default="results",
     show_default=True,
-    help="Where results land; each suite has a folder in it.",
+    help="Where results land, a folder or e.g. s3://bucket/prefix; each suite has a folder in it.",
+)
+scale_option = click.option(
+    "--scale",
+    type=click.Choice(["full", "smoke"]),
+    default="full",
+    show_default=True,
+    help="smoke: every model, loss and task, tiny and on generated data, in a minute or two; its results lie apart.",
 )
 metrics_option = click.option(
     "--metrics", metavar="NAME,...", help="What to measure, e.g. dice,hd95; `bench list metrics` lists all."

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bench.cli.card import flow, option_text
 from bench.cli.component_report import say_line, say_search, short
-from bench.suite.schema import ParameterSpec
+from bench.suite.search import ParameterSpec
 from medseg.config import Config, search_space
 from medseg.errors import UnknownNameError
 from medseg.training.config import TrainConfig

@@ -1,15 +1,25 @@
 """`bench rescore`: measures kept predictions again. Heavy imports happen inside the command."""
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import data_option, jobs_option, metrics_option, results_option, tolerance_option
+from bench.cli.options import (
+    PLACE,
+    data_option,
+    jobs_option,
+    metrics_option,
+    results_option,
+    tolerance_option,
+)
+
+if TYPE_CHECKING:
+    from bench.results.place import Place
 
 
 @click.command(epilog="See docs/scoring.md.")
-@click.argument("results", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("results", metavar="RUN", type=PLACE)
 @results_option
 @data_option
 @metrics_option
@@ -17,8 +27,8 @@ from bench.cli.options import data_option, jobs_option, metrics_option, results_
 @click.option("--dry-run", is_flag=True, help="Say what would be added, and add nothing.")
 @jobs_option
 def rescore(
-    results: Path,
-    results_root: Path,
+    results: "Place",
+    results_root: "Place",
     data: tuple[str, ...],
     metrics: str | None,
     tolerance: str | None,
@@ -27,7 +37,8 @@ def rescore(
 ) -> None:
     """Measure the kept predictions of a run again, without training.
 
-    RUN is a suite's folder or its name. Values of new metrics and definitions are added beside those that are there.
+    RUN is a suite's folder or URL, or its name. Values of new metrics and definitions are added beside those that
+    are there.
     """
     from bench.cli.rescore_command import rescore_command
 

@@ -1,7 +1,6 @@
 """What `bench rescore` does: one call, one rendering. Imports neither torch nor Ray."""
 
 from collections import Counter
-from pathlib import Path
 
 from rich.console import Console
 
@@ -9,6 +8,7 @@ from bench.cli.commands import make_console, parse_roots
 from bench.cli.progress import progress_bars
 from bench.cli.score_options import parse_metrics, parse_tolerance
 from bench.results.find import find_results
+from bench.results.place import Place
 from bench.run.rescore import Options, Outcome, Summary, rescore
 from bench.run.rescore_metrics import Asked
 from medseg.data.cache import cache_dir
@@ -17,8 +17,8 @@ MOST_CONFLICTS = 5
 
 
 def rescore_command(
-    results: Path,
-    results_root: Path,
+    results: Place,
+    results_root: Place,
     data: tuple[str, ...],
     metrics: str | None,
     tolerance: str | None,
@@ -26,18 +26,18 @@ def rescore_command(
     processes: int | None,
 ) -> int:
     """Measures kept predictions again and says what was added; returns the exit code."""
-    folder = find_results(results, results_root)
+    place = find_results(results, results_root)
     asked = Asked(
         parse_metrics(metrics) if metrics else None, parse_tolerance(tolerance) if tolerance else None
     )
     options = Options(parse_roots(data), cache_dir(), asked, dry_run, processes)
     with progress_bars() as watch:
-        summary = rescore(folder, options, watch)
-    _say(summary, folder, dry_run, make_console())
+        summary = rescore(place, options, watch)
+    _say(summary, place, dry_run, make_console())
     return 1 if summary.failed else 0
 
 
-def _say(summary: Summary, folder: Path, dry_run: bool, console: Console) -> None:
+def _say(summary: Summary, place: Place, dry_run: bool, console: Console) -> None:
     def say(text: str) -> None:
         console.print(text, soft_wrap=True, highlight=False, markup=False)
 
@@ -49,14 +49,12 @@ def _say(summary: Summary, folder: Path, dry_run: bool, console: Console) -> Non
     trials = sum(bool(outcome.added) for outcome in summary.outcomes)
     if total:
         verb = "Would add" if dry_run else "Added"
-        say(f"{verb} {total.total():,} values to {trials} of {summary.finals} final trials in {folder}:")
+        say(f"{verb} {total.total():,} values to {trials} of {summary.finals} final trials in {place}:")
         for definition, count in sorted(total.items()):
             say(f"  {definition}: {count:,}")
     elif not summary.failed:
         same = sum(outcome.same for outcome in summary.outcomes)
-        say(
-            f"Nothing to do: {same:,} values in {folder} measured again, all are there with the same numbers."
-        )
+        say(f"Nothing to do: {same:,} values in {place} measured again, all are there with the same numbers.")
     for note in summary.notes:
         say(note)
 

@@ -19,7 +19,7 @@ from bench.leaderboard.entries import (
 )
 from bench.leaderboard.facts import MetricFacts, metric_facts
 from bench.leaderboard.planned import PlannedStudy, read_planned, relabel, within_plan
-from bench.results.select import current_finals, test_looks
+from bench.results.select import current_finals, test_looks, with_trained_epochs
 from bench.results.store import Store
 from bench.stats.aggregate import Policy, per_patient
 from bench.stats.together import per_patient_together
@@ -156,16 +156,18 @@ def _load_task(
     wanted = {study.entry: study.id for study in mine_planned}
     rows, notes = one_protocol(trials)
     looks = test_looks(rows).set_index("entry")["looks"].to_dict()
-    rows = within_plan(rows, mine_planned)
+    rows = _with_epochs(store, within_plan(rows, mine_planned), mine_planned)
+    limits = {study.id: study.limits for study in mine_planned}
     entries, pending = [], {}
     for name in sorted({*trials["entry"], *wanted}):
         mine = of_study(rows[rows["entry"] == name], wanted.get(name))
-        reason = pending_reason(mine, name in set(trials["entry"]))
+        reason = pending_reason(mine, name in set(trials["entry"]), limits.get(wanted.get(name, "")))
         if reason:
             pending[name] = reason
         else:
             gone = bool(wanted) and name not in wanted
-            entries.append(make_entry(name, mine, current_finals(mine, code), looks.get(name, 0), gone))
+            finals = current_finals(mine, code, limits=limits)
+            entries.append(make_entry(name, mine, finals, looks.get(name, 0), gone))
     chosen = pd.concat([e.finals for e in entries]) if entries else current_finals(rows.iloc[:0])
     contract = read_contract(store, trials, task)
     complete = chosen.loc[chosen["status"] == "complete", RUN]
@@ -181,6 +183,13 @@ def _load_task(
         apart=one.apart,
         contract=contract,
     )
+
+
+def _with_epochs(store: Store, trials: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.DataFrame:
+    """Says of pruned trials how long they trained, where a budget of epochs makes it matter."""
+    counting = [study.id for study in planned if study.limits.epochs is not None]
+    pruned = trials[trials["study"].isin(counting) & (trials["status"] == "pruned")]
+    return trials if pruned.empty else with_trained_epochs(trials, store.curves(set(pruned["trial"])))
 
 
 def _expected_runs(chosen: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.DataFrame:

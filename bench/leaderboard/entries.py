@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from bench.leaderboard.definitions import Apart
+from bench.results.counting import Limits
 from bench.results.schema import UNDECIDED
-from bench.results.select import newest_per_trial
+from bench.results.select import constraints_out_of_reach, newest_per_trial
 
 MEASURED = ["case", "patient", "label", "metric"]
 
@@ -51,14 +52,23 @@ def one_protocol(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return trials[same], notes
 
 
-def pending_reason(trials: pd.DataFrame, was_run: bool) -> str:
-    """Says why an entry cannot be ranked yet; empty where it can."""
+def pending_reason(trials: pd.DataFrame, was_run: bool, limits: Limits | None = None) -> str:
+    """Says why an entry cannot be ranked; empty where it can.
+
+    Args:
+        trials: All that count.
+        was_run: Whether the entry has other trials.
+        limits: What its tuning may spend and a setting may cost.
+    """
     if trials.empty:
         return "no trials yet of the suite's settings, data and split" if was_run else "no trials yet"
     if (trials["phase"] == "final").any():
         return ""
     failed = ~newest_per_trial(trials)["status"].isin(("complete", *UNDECIDED))
-    return "" if failed.all() else "no final trials yet"
+    if failed.all():
+        return ""
+    why = constraints_out_of_reach(trials, limits) if limits is not None else ""
+    return f"no final trials: {why}" if why else "no final trials yet"
 
 
 def make_entry(name: str, trials: pd.DataFrame, finals: pd.DataFrame, looks: int, gone: bool) -> Entry:

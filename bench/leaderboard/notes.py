@@ -1,11 +1,19 @@
 """What stands under a table, the same in every format."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from bench.leaderboard.facts import MetricFacts
 from bench.leaderboard.table import TaskBoard
 from bench.stats.aggregate import BRATS_DISTANCE, Policy
 from bench.stats.paired import ALPHA
+from bench.words import plural
 
 FEW_PATIENTS = 20
+SMOKE = (
+    "Smoke run: generated data, tiny networks, a few steps. It shows that the suite runs; no number below says "
+    "anything about a model or a loss."
+)
 
 _AGREED = "a label in neither mask counts as found without error"
 _DIAGONAL = "a distance to an empty mask counts the image's diagonal"
@@ -16,15 +24,15 @@ POLICY_TEXT: dict[Policy, str] = {
 }
 
 
-def plural(number: int, noun: str) -> str:
-    """Writes a count with its noun, e.g. ``2 seeds``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def notice(suite: Mapping[str, Any]) -> str:
+    """Returns what must stand above the tables of a suite; empty where there is nothing to say."""
+    return SMOKE if suite.get("scale") == "smoke" else ""
 
 
 def heading(board: TaskBoard) -> str:
     """Writes a table's heading, e.g. ``acdc-lv: 50 test patients, 100 cases, 1 fold x 3 seeds``."""
     if not board.rows:
-        return f"{board.task}: nothing to rank yet"
+        return f"{board.task}: nothing to rank"
     cases = plural(board.n_cases, "case")
     if not board.n_folds:
         return f"{board.task}: {plural(board.n_patients, 'patient')}, {cases}"

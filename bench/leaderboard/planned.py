@@ -1,11 +1,12 @@
 """What the suite planned, so that a table shows that and not whatever rows happen to exist."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pandas as pd
 
+from bench.results.counting import Limits
 from bench.results.store import Store
 
 
@@ -18,16 +19,16 @@ class PlannedStudy:
         task: Name.
         entry: Name in tables.
         labels: Column (``model``, ``loss``) to label, where the study has one of it.
-        tune_total: Tuning trials that count; none where the budget does not say.
         runs: Pairs of fold and seed of the final trials; empty where unknown.
+        limits: Which of its tuning trials count.
     """
 
     id: str
     task: str
     entry: str
     labels: dict[str, str]
-    tune_total: int | None
     runs: tuple[tuple[int, int], ...]
+    limits: Limits = field(default_factory=Limits)
 
 
 def read_planned(store: Store) -> list[PlannedStudy]:
@@ -43,9 +44,16 @@ def _study(study: dict[str, Any]) -> PlannedStudy:
         task=study["task"],
         entry=study["entry"],
         labels={column: side[0]["label"] for column, side in sides.items() if len(side) == 1},
-        tune_total=study.get("tune_total"),
         runs=tuple((fold, seed) for fold in final.get("folds", []) for seed in final.get("seeds", [])),
+        limits=_limits(study),
     )
+
+
+def _limits(study: dict[str, Any]) -> Limits:
+    known = {limit.name for limit in fields(Limits)}
+    # Older results name one of the limits.
+    counts = study.get("counts", {"numbers": study.get("tune_total")})
+    return Limits(**{name: limit for name, limit in counts.items() if name in known})
 
 
 def relabel(trials: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.DataFrame:
@@ -66,8 +74,9 @@ def within_plan(trials: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.Dat
     keep = pd.Series(True, trials.index)
     for study in planned:
         mine = trials["study"] == study.id
-        if study.tune_total is not None:
-            keep &= ~(mine & (trials["phase"] == "tune") & (trials["number"] >= study.tune_total))
+        numbers = study.limits.numbers
+        if numbers is not None:
+            keep &= ~(mine & (trials["phase"] == "tune") & (trials["number"] >= numbers))
         if study.runs:
             run = pd.Series(
                 list(zip(trials["fold"], trials["seed"], strict=True)), trials.index, dtype=object

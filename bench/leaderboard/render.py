@@ -24,7 +24,9 @@ CLAIM_FOOTER = (
 )
 
 
-def render(boards: Sequence[TaskBoard], claims: Sequence[ClaimResult] = (), style: str = "md") -> str:
+def render(
+    boards: Sequence[TaskBoard], claims: Sequence[ClaimResult] = (), style: str = "md", notice: str = ""
+) -> str:
     """Writes tables as text.
 
     CSV has one row per task and entry with plain numbers, and leaves claims and the heart's cavities out. JSON
@@ -34,6 +36,7 @@ def render(boards: Sequence[TaskBoard], claims: Sequence[ClaimResult] = (), styl
         boards: Tables.
         claims: Answers to the suite's claims.
         style: ``md``, ``csv`` or ``json``.
+        notice: What must stand above the tables, if anything; a column of its own in CSV.
 
     Raises:
         ValueError: If the format is not known.
@@ -41,8 +44,8 @@ def render(boards: Sequence[TaskBoard], claims: Sequence[ClaimResult] = (), styl
     if style not in STYLES:
         raise ValueError(f"style must be one of {', '.join(STYLES)}, got {style!r}")
     if style == "csv":
-        return _csv(boards)
-    return _json(boards, claims) if style == "json" else _markdown(boards, claims)
+        return _csv(boards, notice)
+    return _json(boards, claims, notice) if style == "json" else _markdown(boards, claims, notice)
 
 
 def claim_cells(claim: ClaimResult, part: Comparison) -> list[str]:
@@ -86,8 +89,8 @@ def _signed(estimate: Estimate) -> str:
     return mean if math.isnan(estimate.low) else f"{mean} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
 
 
-def _markdown(boards: Sequence[TaskBoard], claims: Sequence[ClaimResult]) -> str:
-    parts = []
+def _markdown(boards: Sequence[TaskBoard], claims: Sequence[ClaimResult], notice: str) -> str:
+    parts = [f"**{notice}**\n"] if notice else []
     for board in boards:
         parts.append(f"## {heading(board)}\n")
         if board.rows:
@@ -124,14 +127,15 @@ def _pipes(heads: Sequence[str], aligns: Sequence[str], rows: Sequence[Sequence[
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-def _csv(boards: Sequence[TaskBoard]) -> str:
+def _csv(boards: Sequence[TaskBoard], notice: str) -> str:
     rows: list[dict[str, Any]] = []
     for board in boards:
         for row in board.rows:
             flat: dict[str, Any] = {"task": board.task, "entry": row.entry}
             for column in columns(board):
                 flat |= column.value(row)
-            rows.append(flat | {"verdict": row.verdict, "notes": "; ".join(row.notes)})
+            flat |= {"verdict": row.verdict, "notes": "; ".join(row.notes)}
+            rows.append(flat | ({"notice": notice} if notice else {}))
     names = dict.fromkeys(name for row in rows for name in row)
     out = io.StringIO()
     writer = csv.DictWriter(out, list(names) or ["task", "entry"], lineterminator="\n")
@@ -140,8 +144,9 @@ def _csv(boards: Sequence[TaskBoard]) -> str:
     return out.getvalue()
 
 
-def _json(boards: Sequence[TaskBoard], claims: Sequence[ClaimResult]) -> str:
+def _json(boards: Sequence[TaskBoard], claims: Sequence[ClaimResult], notice: str) -> str:
     found = {
+        **({"notice": notice} if notice else {}),
         "boards": [asdict(board) | {"footer": footer(board)} for board in boards],
         "claims": [asdict(claim) for claim in claims],
     }

@@ -11,12 +11,14 @@ from bench.errors import ResultsError
 from bench.leaderboard.board import METRICS, build_task
 from bench.leaderboard.cells import TaskCells, load_tasks
 from bench.leaderboard.claims import answer_claims
+from bench.leaderboard.notes import notice
 from bench.leaderboard.render import render
 from bench.leaderboard.sides import AXES
 from bench.leaderboard.terminal import Leaderboard
 from bench.plan.identity import code_fingerprint
 from bench.results.files import write_atomic
 from bench.results.find import find_results
+from bench.results.place import Place
 from bench.results.store import Store
 from bench.stats.aggregate import Policy
 from medseg.errors import did_you_mean
@@ -25,8 +27,8 @@ FILE_WIDTH = 120
 
 
 def show(
-    results: Path | None,
-    results_root: Path,
+    results: Place | Path | None,
+    results_root: Place | Path,
     *,
     console: Console,
     task: str | None = None,
@@ -39,8 +41,8 @@ def show(
     """Prints or writes the leaderboard of a run, and the answers to its claims.
 
     Args:
-        results: Folder of a suite's results, or its name; the newest by default.
-        results_root: Folder that holds a folder per suite.
+        results: Place of a suite's results, or its name; the newest by default.
+        results_root: Place that holds a folder per suite.
         console: Where to print.
         task: Only this task.
         metric: What is ranked by.
@@ -64,15 +66,16 @@ def show(
     boards = [build_task(one, metric, METRICS if metrics is None else metrics) for one in viewed]
     suite = store.read_suite() or {}
     claims = answer_claims(suite.get("claims", []), cells, compare_axes=suite.get("compare", AXES))
+    above = notice(suite)
     if style == "rich" and output is None:
-        console.print(Leaderboard(boards, claims))
+        console.print(Leaderboard(boards, claims, above))
         return
     if style == "rich":
         page = Console(file=io.StringIO(), width=FILE_WIDTH, no_color=True)
-        page.print(Leaderboard(boards, claims))
+        page.print(Leaderboard(boards, claims, above))
         text = page.file.getvalue()  # type: ignore[attr-defined]
     else:
-        text = render(boards, claims, style)
+        text = render(boards, claims, style, above)
     if output is None:
         console.file.write(text)
         return

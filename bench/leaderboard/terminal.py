@@ -30,13 +30,17 @@ class Leaderboard:
     Args:
         boards: Tables.
         claims: Answers to the suite's claims.
+        notice: What must stand above the tables, if anything.
     """
 
-    def __init__(self, boards: Sequence[TaskBoard], claims: Sequence[ClaimResult] = ()):
+    def __init__(self, boards: Sequence[TaskBoard], claims: Sequence[ClaimResult] = (), notice: str = ""):
         self.boards = boards
         self.claims = claims
+        self.notice = notice
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        if self.notice:
+            yield Text(self.notice, style="bold yellow")
         for board in self.boards:
             yield Text(heading(board), style="bold")
             lines = footer(board)

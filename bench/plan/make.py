@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.errors import DataMissingError, Location, SuiteError
+from bench.plan.check_search import check_search
 from bench.plan.components import Components, check_components
+from bench.plan.design import pairwise
+from bench.plan.grid import count_settings
 from bench.plan.identity import external_source, study_id
 from bench.plan.plan import Plan, PlannedData, plan_hash
 from bench.plan.space import build_space
 from bench.plan.study import Budget, Choice, Study
 from bench.suite.document import YamlPath
-from bench.suite.findings import Finding
 from bench.suite.load import LoadedSuite
 from bench.suite.resolve import effective_space, resources, task_spec, train_config
 from bench.suite.schema import LossEntry, ModelEntry, Suite
+from bench.suite.search import PrunerSpec, SamplerSpec, Tune
 from medseg.config import Component
 from medseg.data import index_dataset, make_split, resolve_root
 from medseg.errors import DataError, did_you_mean
@@ -35,6 +38,7 @@ def make_plan(
     roots: Mapping[str, Path],
     cache_dir: Path,
     watch: Watch = lambda task, done, total: None,
+    begin: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Finds the data, checks that every model and loss fits, and expands the suite into studies.
 
@@ -43,6 +47,7 @@ def make_plan(
         roots: Roots of data sets from the command line. They win over MEDSEG_DATA, which wins over the suite.
         cache_dir: Folder of what can be made again: phantoms, hashes of files, answers about models.
         watch: Told how many files of a task's data set are looked at, of how many.
+        begin: Called once all data are there and models are left to check, to begin what takes long.
 
     Returns:
         The plan. It depends on the suite, the data and the code, and on nothing else.
@@ -54,8 +59,9 @@ def make_plan(
     suite = loaded.suite
     tasks = {index: task_spec(entry) for index, entry in enumerate(suite.tasks)}
     problems: list[Problem] = [(None, text) for text in _unknown_roots(list(tasks.values()), roots)]
-    problems += [(loaded.locate(finding.path), finding.text) for finding in _refused(suite)]
     data, missing = _find_data(loaded, tasks, roots, cache_dir, watch)
+    if not (problems or missing):
+        begin()
     components, found = check_components(suite, tasks, cache_dir)
     problems += [(loaded.locate(finding.path), finding.text) for finding in found]
     if problems:
@@ -65,9 +71,11 @@ def make_plan(
     studies = tuple(
         study for task in tasks.values() for study in _studies(suite, data[task.name], components)
     )
-    twins = list(_twins(loaded, studies))
-    if twins:
-        raise SuiteError(twins)
+    unfit = dict.fromkeys(finding for study in studies for finding in check_search(study))
+    problems = [(loaded.locate(finding.path), finding.text) for finding in unfit]
+    problems += _twins(loaded, studies)
+    if problems:
+        raise SuiteError(problems)
     return Plan(suite, studies, data, plan_hash(suite, studies))
 
 
@@ -76,19 +84,6 @@ def _unknown_roots(tasks: Sequence[TaskSpec], roots: Mapping[str, Path]) -> Iter
     for name in roots:
         if name not in known:
             yield f"--data {name}: unknown data set{did_you_mean(name, sorted(known))}"
-
-
-def _refused(suite: Suite) -> Iterator[Finding]:
-    """What the schema foresees and the engine cannot do yet."""
-    for index, model in enumerate(suite.models):
-        processes = resources(suite, model).processes
-        if processes > 1:
-            own = "processes" in model.resources
-            place = ("models", index, "resources", "processes") if own else ("resources", "processes")
-            yield Finding(
-                place,
-                f"{model.title}: trials of several processes are not supported yet, got processes {processes}",
-            )
 
 
 def _find_data(
@@ -141,7 +136,11 @@ def _absent_folds(suite: Suite, task: TaskSpec, folds: int) -> Iterator[tuple[Ya
 def _studies(suite: Suite, data: PlannedData, components: Components) -> Iterator[Study]:
     models = _groups(suite.models, "model" in suite.compare)
     losses = _groups(suite.losses, "loss" in suite.compare)
-    for some_models, some_losses in product(models, losses):
+    here = [entry.name for entry in suite.tasks].index(data.spec.name)
+    meeting = pairwise(len(models), len(losses), len(suite.tasks)) if suite.design == "pairwise" else None
+    for (first, some_models), (second, some_losses) in product(enumerate(models), enumerate(losses)):
+        if meeting is not None and (first, second, here) not in meeting:
+            continue
         yield _study(suite, data, some_models, some_losses, components)
 
 
@@ -174,7 +173,7 @@ def _study(
         base["sources"] = sources
     seed, fold = (tune.seed, tune.fold) if tune else (0, 0)
     epochs = (tune.epochs if tune else None) or max(model.train.epochs for model in some_models)
-    search = {"sampler": tune.sampler, "seed": seed, "fold": fold, "epochs": epochs} if tune else None
+    search = {**_search(tune), "seed": seed, "fold": fold, "epochs": epochs} if tune else None
     return Study(
         id=study_id(task, data.fingerprint, data.split.hash, base, space, search),
         task=task,
@@ -183,14 +182,31 @@ def _study(
         losses=some_losses,
         space=space,
         budget=Budget(**tune.budget.model_dump()) if tune else None,
-        sampler=tune.sampler if tune else "tpe",
+        sampler=tune.sampler if tune else SamplerSpec(),
         seed=seed,
         fold=fold,
         tune_epochs=epochs,
         final_folds=suite.final.folds,
         final_seeds=suite.final.seeds,
         resources=resources(suite, models[0]).largest(resources(suite, model) for model in models),
+        window=tune.window if tune else 1,
+        pruner=tune.pruner if tune else PrunerSpec(),
+        constraints=tune.constraints.limits if tune else {},
+        most_settings=count_settings(space) if tune and tune.sampler.name == "grid" else None,
     )
+
+
+def _search(tune: Tune) -> dict[str, Any]:
+    """Returns what of the search changes settings or which of them is best; what is not used is left out."""
+    sampler = tune.sampler.resolved()
+    search: dict[str, Any] = {"sampler": sampler.pop("name"), **sampler}
+    if not tune.sampler.blind:
+        search["window"] = tune.window
+    if tune.pruner.name != "none":
+        search["pruner"] = tune.pruner.resolved()
+    if tune.constraints.limits:
+        search["constraints"] = tune.constraints.limits
+    return search
 
 
 def _external_sources(task: TaskSpec, models: Sequence[Choice], losses: Sequence[Choice]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.suite.schema import same
+from bench.suite.search import same
 
 Setting = dict[str, Any]
 

@@ -124,7 +124,7 @@ def _study(study: Study) -> dict[str, Any]:
         "losses": [_choice(loss) for loss in study.losses],
         "space": [parameter.to_json() for parameter in study.space],
         "budget": vars(study.budget) if study.budget else None,
-        "tune_total": study.tune_limit,
+        "counts": vars(study.limits),
         "final": {"folds": list(study.final_folds), "seeds": list(study.final_seeds)},
     }
 

@@ -29,7 +29,7 @@ class Request:
     """A component on a task.
 
     Args:
-        kind: What it is.
+        kind: What it is; narrow: a model, of which only the options are asked for that make it tiny.
         name: Registered name or `module:Class`.
         options: Options as the user wrote them.
         in_channels: Channels of the images.
@@ -39,7 +39,7 @@ class Request:
             of the image's size only.
     """
 
-    kind: Literal["model", "loss"]
+    kind: Literal["model", "loss", "narrow"]
     name: str
     options: dict[str, Any] = field(hash=False)
     in_channels: int
@@ -176,7 +176,7 @@ def _text(output: Any) -> str:
 
 
 def _cache_file(request: Request, cache_dir: Path) -> Path | None:
-    registry = MODELS if request.kind == "model" else LOSSES
+    registry = LOSSES if request.kind == "loss" else MODELS
     try:
         if request.name not in registry.names() or not registry.path(request.name).startswith("medseg."):
             return None

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import packages_distributions, version
+from pathlib import Path
 
 from medseg.registry import module_file
 
@@ -39,6 +40,20 @@ def external_source(path: str) -> str | None:
         packages.add(home.partition(".")[0])
     total.update("\0".join(_versions(packages - _NOT_COUNTED)).encode())
     return total.hexdigest()
+
+
+def loose_code(path: str) -> set[Path]:
+    """Returns the files and packages, by their topmost folder, that other machines miss to import a component.
+
+    Args:
+        path: ``module:Attribute``; empty for what is installed, and for our own.
+    """
+    module = path.partition(":")[0]
+    if module.partition(".")[0] in OURS or module_file(module) is None:
+        return set()
+    tops = {name.partition(".")[0] for name in _loose_code(module)[0]}
+    files = {file for name in tops if (file := module_file(name)) is not None}
+    return {file.parent if file.name == "__init__.py" else file for file in files}
 
 
 def _loose_code(module: str) -> tuple[set[str], set[str]]:

@@ -1,19 +1,19 @@
 """A study: one entry on one task, with its search space, its budget and its final trials."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.plan.parameter import Parameter, Setting, default_setting, is_active, put
-from bench.suite.schema import Resources, Sampler
+from bench.results.counting import Limits, excess
+from bench.suite.schema import Resources
+from bench.suite.search import Cost, PrunerSpec, SamplerSpec
+from bench.words import plural
 from medseg.config import Component
 from medseg.tasks import TaskSpec
 from medseg.training.config import TrainConfig, TrialSpec
 
 __all__ = ["Budget", "Choice", "Parameter", "Setting", "Study", "is_active"]
-
-# A trial that fails at once costs this much of a budget in device time, so that a broken study ends.
-LEAST_TRIAL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,10 @@ class Budget:
 
     def __str__(self) -> str:
         if self.trials is not None:
-            return f"{self.trials} trials"
-        return f"{self.epochs} epochs" if self.epochs is not None else f"{self.device_hours:g} device hours"
+            return plural(self.trials, "trial")
+        if self.epochs is not None:
+            return plural(self.epochs, "epoch")
+        return plural(self.device_hours or 0, "device hour")
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,10 @@ class Study:
         final_folds: Folds of the final trials.
         final_seeds: Seeds of the final trials.
         resources: What one trial takes of a node.
+        window: Setting n is drawn from the scores of the trials up to n - window; so many can run at once.
+        pruner: Which tuning trials are ended early.
+        constraints: Most that a setting may cost.
+        most_settings: Settings that the sampler has; none: any number.
     """
 
     id: str
@@ -85,28 +91,47 @@ class Study:
     losses: tuple[Choice, ...]
     space: tuple[Parameter, ...]
     budget: Budget | None
-    sampler: Sampler
+    sampler: SamplerSpec
     seed: int
     fold: int
     tune_epochs: int
     final_folds: tuple[int, ...]
     final_seeds: tuple[int, ...]
     resources: Resources
+    window: int = 4
+    pruner: PrunerSpec = field(default_factory=PrunerSpec)
+    constraints: Mapping[Cost, float] = field(default_factory=dict)
+    most_settings: int | None = None
 
     @property
     def tune_total(self) -> int:
-        """Tuning trials that the budget pays for; 1, a lower bound, where device time limits them."""
+        """Tuning trials that the budget pays for; a lower bound where `tune_limit` is none, 1 by device time."""
         if self.budget is None:
             return 0
-        if self.budget.trials is not None:
-            return self.budget.trials
-        return self.budget.epochs // self.tune_epochs if self.budget.epochs is not None else 1
+        if self.budget.device_hours is not None:
+            return 1
+        paid = self.budget.trials or (self.budget.epochs or 0) // self.tune_epochs
+        return paid if self.most_settings is None else min(paid, self.most_settings)
 
     @property
     def tune_limit(self) -> int | None:
-        """Tuning trials with lower numbers than this count; none where device time limits them."""
-        by_time = self.budget is not None and self.budget.device_hours is not None
-        return None if by_time else self.tune_total
+        """Tuning trials with lower numbers than this count; none where it shows only when the budget is spent."""
+        if self.budget is None or self.budget.trials is not None:
+            return self.tune_total
+        # A pruned trial leaves epochs to others.
+        return self.tune_total if self.budget.epochs is not None and self.pruner.name == "none" else None
+
+    @property
+    def limits(self) -> Limits:
+        """What decides which tuning trials count; see `bench.results.counting`."""
+        budget, numbers = self.budget, self.tune_limit
+        return Limits(
+            numbers=numbers,
+            epochs=budget.epochs if budget is not None and numbers is None else None,
+            tune_epochs=self.tune_epochs,
+            device_s=None if budget is None or budget.device_hours is None else budget.device_hours * 3600,
+            most={str(name): most for name, most in self.constraints.items()},
+        )
 
     @property
     def final_total(self) -> int:
@@ -118,20 +143,16 @@ class Study:
         """Epochs of a final trial: of the longest, where the models differ."""
         return max(model.train.epochs for model in self.models)
 
-    def budget_left(self, spent_s: Sequence[float | None]) -> bool:
-        """Says whether the budget pays for another tuning trial.
+    def excess(self, cost: Mapping[Any, float]) -> dict[str, float]:
+        """Returns by how much a trial breaks each of the constraints, as a share of the limit.
 
         Args:
-            spent_s: Device seconds of each tuning trial handed out so far; None where it still runs. A running
-                trial is taken to cost the mean of the others.
+            cost: What the trial cost. What is not known counts as if it were within the limit.
+
+        Returns:
+            ``cost / limit - 1`` by name: above 0 where the limit is broken.
         """
-        if self.budget is None:
-            return False
-        if self.budget.device_hours is None:
-            return len(spent_s) < self.tune_total
-        known = [max(seconds, LEAST_TRIAL_S) for seconds in spent_s if seconds is not None]
-        mean = sum(known) / len(known) if known else LEAST_TRIAL_S
-        return sum(known) + mean * (len(spent_s) - len(known)) < self.budget.device_hours * 3600
+        return excess(cost, self.constraints)
 
     def default_setting(self) -> Setting:
         """Returns the setting that uses the suite's base values and the library's defaults."""

@@ -7,13 +7,14 @@ import pyarrow as pa
 
 from bench.errors import ResultsError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 VERSION_KEY = b"medseg_bench.schema_version"
 
 TRIAL_STATUSES = (
     "complete",
     "interrupted",
     "diverged",
+    "pruned",
     "oom",
     "timeout",
     "data_error",
@@ -89,6 +90,8 @@ TRIALS = _columns(
         "train_s": pa.float64(),
         "device_s": pa.float64(),
         **_COST,
+        # Since version 4.
+        "node": pa.string(),
     },
 )
 
@@ -159,7 +162,13 @@ def _add_phase(name: str, table: Any) -> Any:
     return table
 
 
-MIGRATIONS: dict[int, Migration] = {1: _add_cost, 2: _add_phase}
+def _add_node(name: str, table: Any) -> Any:
+    if name == "trials":
+        table = table.append_column("node", pa.nulls(len(table), pa.string()))
+    return table
+
+
+MIGRATIONS: dict[int, Migration] = {1: _add_cost, 2: _add_phase, 3: _add_node}
 """From version v: a function of the table's name and its Arrow table, returning that of version v + 1."""
 
 

@@ -1,4 +1,4 @@
-"""The results of one suite on disk: one atomic part per trial and table."""
+"""The results of one suite: one atomic part per trial and table."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,13 +10,14 @@ import pyarrow.compute as pc
 
 from bench.errors import ResultsError
 from bench.results.additions import Additions, compare_cases, with_rows
-from bench.results.files import write_atomic
-from bench.results.parts import make_frame, read_table, write_table
+from bench.results.parts import SUFFIX, make_frame, part_file, read_table, read_tables, write_table
+from bench.results.place import Place, open_place
 from bench.results.schema import UNDECIDED, make_table
 
 Row = Mapping[str, Any]
 
 SUITE_FILE = "suite.json"
+KEY = ["trial", "code", "attempt"]
 
 
 class Store:
@@ -26,11 +27,11 @@ class Store:
     row names their attempt. So a crash at any moment leaves the trial as it was before.
 
     Args:
-        root: Folder of the suite's results; made when something is written.
+        root: Place of the suite's results: a folder, or a URL of an object store.
     """
 
-    def __init__(self, root: Path):
-        self.root = root
+    def __init__(self, root: Place | Path | str):
+        self.root = open_place(root)
 
     def write(self, trial: Row, cases: Sequence[Row], curves: Sequence[Row]) -> bool:
         """Writes all that a trial left, replacing an earlier result of the same trial and code.
@@ -41,21 +42,22 @@ class Store:
             curves: Rows of the curves table; likewise.
 
         Returns:
-            Whether it was written: an interruption or a lost worker never replaces a complete result.
+            Whether it was written: an interruption or a lost worker says nothing about the trial, and never
+            replaces a result that does.
 
         Raises:
             ValueError: If a row has unknown or missing columns, wrong types or unknown words, or belongs to
                 another trial.
-            OSError: If the disk is full or read-only; what was there stays.
-            ResultsError: If the earlier result cannot be read.
+            OSError: If the disk is full or read-only, or the store cannot be reached; what was there stays.
+            ResultsError: If the earlier result cannot be read, or the store refuses.
         """
         row = dict(trial)
         make_table("trials", [row])
-        part = _part_name(row)
+        part = part_name(row)
         earlier = self._earlier(part)
         if earlier is not None:
             status, attempt = earlier
-            if status == "complete" and row["status"] in UNDECIDED:
+            if status not in UNDECIDED and row["status"] in UNDECIDED:
                 return False
             row["attempt"] = max(row["attempt"], attempt + 1)
         tables = {
@@ -63,9 +65,9 @@ class Store:
             "curves": make_table("curves", _stamped("curves", curves, row)),
         }
         for name, table in tables.items():
-            write_table(self.root / name / f"{part}-{row['attempt']}.parquet", table)
-        write_table(self.root / "trials" / f"{part}.parquet", make_table("trials", [row]))
-        self._drop_other_attempts(part, row["attempt"])
+            write_table(self.root, name, f"{part}-{row['attempt']}", table)
+        write_table(self.root, "trials", part, make_table("trials", [row]))
+        self._drop_earlier_attempts(part, row["attempt"])
         return True
 
     def add_cases(
@@ -88,12 +90,12 @@ class Store:
             ResultsError: If there is no such attempt, or it cannot be read.
         """
         row = {"trial": trial, "code": code, "attempt": attempt}
-        path, table = self._cases_of(row)
+        part, table = self._cases_of(row)
         found = compare_cases(table, _stamped("cases", rows, row))
         if found.added and not found.conflicts:
             whole = with_rows(table, found.added)
             if not dry_run:
-                write_table(path, whole)
+                write_table(self.root, "cases", part, whole)
         return found
 
     def cases_of(self, trial: str, code: str, attempt: int) -> pd.DataFrame:
@@ -136,7 +138,7 @@ class Store:
     def write_suite(self, suite: Row) -> None:
         """Keeps the resolved suite, as JSON, beside the tables."""
         text = json.dumps(suite, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_atomic(self.root / SUITE_FILE, lambda path: _write_text(path, text))
+        self.root.write(SUITE_FILE, text.encode())
 
     def read_suite(self) -> dict[str, Any] | None:
         """Returns the suite that was kept, or none.
@@ -144,26 +146,47 @@ class Store:
         Raises:
             ResultsError: If the file is damaged.
         """
-        path = self.root / SUITE_FILE
+        where = f"{self.root / SUITE_FILE}"
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(self.root.read(SUITE_FILE).decode())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise ResultsError(
-                f"{path}: cannot be read ({error}); run the suite again to renew it"
+                f"{where}: cannot be read ({error}); run the suite again to renew it"
             ) from error
         if not isinstance(found, dict):
-            raise ResultsError(f"{path}: must hold an object, got {type(found).__name__}")
+            raise ResultsError(f"{where}: must hold an object, got {type(found).__name__}")
         return found
+
+    def parts(self) -> list[str]:
+        """Returns the names of all trials' parts, sorted; see `part_name`."""
+        names = self.root.files("trials")
+        return sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+
+    def row(self, part: str) -> dict[str, Any] | None:
+        """Returns a trial's row, by the name of its part; none where it is not there. Errors as in `trials`."""
+        try:
+            rows: list[dict[str, Any]] = read_table(self.root, "trials", part).to_pylist()
+        except FileNotFoundError:
+            return None
+        return rows[0]
+
+    def status(self, part: str) -> str | None:
+        """Returns how a trial ended, by the name of its part; none where it is not there. Errors as in `trials`."""
+        earlier = self._earlier(part)
+        return None if earlier is None else earlier[0]
+
+    def drop(self, part: str) -> None:
+        """Forgets a result, by the name of its part; errors as in `Place.delete`."""
+        earlier = self._earlier(part)
+        self.root.delete(part_file("trials", part))
+        self._drop_earlier_attempts(part, 1 if earlier is None else earlier[1] + 1)
 
     def _parts(self, trials: Collection[str] | None = None) -> list[Any]:
         wanted = None if trials is None else set(trials)
-        return [
-            read_table("trials", path)
-            for path in sorted((self.root / "trials").glob("*.parquet"))
-            if wanted is None or path.stem.rpartition("-")[0] in wanted
-        ]
+        chosen = [part for part in self.parts() if wanted is None or part.rpartition("-")[0] in wanted]
+        return list(read_tables(self.root, "trials", chosen))
 
     def _rows_of(self, name: str, trials: Collection[str] | None, part: str | None) -> list[Any]:
         try:
@@ -177,48 +200,44 @@ class Store:
             raise self._hole(error) from error
 
     def _read_rows(self, name: str, trials: Collection[str] | None, part: str | None) -> list[Any]:
-        tables = []
-        for table in self._parts(trials):
-            row = table.select(["trial", "code", "attempt"]).to_pylist()[0]
-            found = read_table(name, self.root / name / f"{_part_name(row)}-{row['attempt']}.parquet")
-            tables.append(found if part is None else found.filter(pc.field("part") == part))
-        return tables
+        rows = [row for table in self._parts(trials) for row in table.select(KEY).to_pylist()]
+        names = [f"{part_name(row)}-{row['attempt']}" for row in rows]
+        tables = read_tables(self.root, name, names)
+        return [table if part is None else table.filter(pc.field("part") == part) for table in tables]
 
-    def _cases_of(self, row: Row) -> tuple[Path, Any]:
-        """Returns the path of a trial's cases and what it holds; the trial's own part says which attempt counts."""
-        part, attempt = _part_name(row), row["attempt"]
+    def _cases_of(self, row: Row) -> tuple[str, Any]:
+        """Returns the part with a trial's cases and what it holds; the trial's own says which attempt counts."""
+        part, attempt = part_name(row), row["attempt"]
         earlier = self._earlier(part)
         if earlier is None or earlier[1] != attempt:
             raise ResultsError(
                 f"{self.root}: attempt {attempt} of trial {row['trial']} is not there any more"
             )
-        path = self.root / "cases" / f"{part}-{attempt}.parquet"
+        cases = f"{part}-{attempt}"
         try:
-            return path, read_table("cases", path)
+            return cases, read_table(self.root, "cases", cases)
         except FileNotFoundError as error:
             raise self._hole(error) from error
 
     def _hole(self, error: FileNotFoundError) -> ResultsError:
         return ResultsError(
-            f"{error.filename}: this part of a trial is missing; put it back, or delete the trial's part in "
-            f"{self.root / 'trials'} and run the suite again"
+            f"{error.filename}: this part of a trial is missing; put it back, or let `bench run SUITE` make the "
+            "trial anew"
         )
 
     def _earlier(self, part: str) -> tuple[str, int] | None:
-        path = self.root / "trials" / f"{part}.parquet"
-        if not path.exists():
-            return None
-        row = read_table("trials", path).to_pylist()[0]
-        return row["status"], row["attempt"]
+        row = self.row(part)
+        return None if row is None else (row["status"], row["attempt"])
 
-    def _drop_other_attempts(self, part: str, attempt: int) -> None:
-        for name in ("cases", "curves"):
-            for path in (self.root / name).glob(f"{part}-*.parquet"):
-                if path.name != f"{part}-{attempt}.parquet":
-                    path.unlink(missing_ok=True)
+    def _drop_earlier_attempts(self, part: str, attempt: int) -> None:
+        # By name: to look through the folder after each trial would grow with the square of the trials.
+        for number in range(1, attempt):
+            for name in ("cases", "curves"):
+                self.root.delete(part_file(name, f"{part}-{number}"))
 
 
-def _part_name(row: Row) -> str:
+def part_name(row: Row) -> str:
+    """Returns the name of a trial's part, from its id and its code."""
     return f"{row['trial']}-{row['code'][:8]}"
 
 
@@ -229,7 +248,3 @@ def _stamped(name: str, rows: Iterable[Row], trial: Row) -> list[dict[str, Any]]
             raise ValueError(f"{name} row of trial {row.get('trial')!r} among those of {trial['trial']!r}")
         stamped.append({**row, "code": trial["code"], "attempt": trial["attempt"]})
     return stamped
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -1,7 +1,11 @@
 """What a worker is told to do, as plain JSON."""
 
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import PlainSerializer, PlainValidator
+
+from bench.results.place import Place, open_place
 from medseg.config import Config
 from medseg.training.config import TrialSpec
 
@@ -26,18 +30,26 @@ class Job(Config):
     split_hash: str
 
 
+PlaceUrl = Annotated[Place, PlainValidator(open_place), PlainSerializer(lambda place: place.url)]
+"""A place; in JSON its path or URL."""
+
+
 class WorkerConfig(Config):
-    """What every worker of a run shares: places and limits, nothing that changes numbers."""
+    """What every worker of a run shares: places and limits, nothing that changes numbers.
+
+    `run` names the run, as its `Signals` do.
+    """
 
     suite: str
-    results: Path
+    run: str
+    results: PlaceUrl
     cache: Path
     roots: dict[str, Path]
     beside: Path | None = None
     code: str
     cpus: int
     gpus: float
+    processes: int = 1
     memory_gb: float
-    stop_file: Path
     timeout_s: float | None = None
     keep_predictions: bool = False

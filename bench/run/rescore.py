@@ -10,14 +10,15 @@ from typing import Any
 
 from bench.errors import BenchError, DataMissingError, ResultsError
 from bench.results.lock import RunLock
+from bench.results.place import Place, open_place
 from bench.results.store import Store
+from bench.run.predictions import kept_predictions, trials_with_predictions
 from bench.run.rescore_case import KeptTrial
 from bench.run.rescore_data import Tasks
 from bench.run.rescore_metrics import Asked, comparable_metric
 from bench.run.rescore_trial import measure_trial
 from medseg.data import DataSet
 from medseg.errors import DataError, did_you_mean
-from medseg.training.predictions import INDEX
 
 Watch = Callable[[str, int, int], None]
 Row = dict[str, Any]
@@ -88,11 +89,13 @@ class Summary:
         return any(outcome.conflicts or outcome.problem for outcome in self.outcomes)
 
 
-def rescore(results: Path, options: Options, watch: Watch = lambda stage, done, total: None) -> Summary:
+def rescore(
+    results: Place | Path, options: Options, watch: Watch = lambda stage, done, total: None
+) -> Summary:
     """Measures the kept predictions of complete final trials, and adds values that are not there yet.
 
     Args:
-        results: Folder of a suite's results.
+        results: Place of a suite's results.
         options: What to measure, and where the data lie.
         watch: Told a stage, and how many cases of how many are done.
 
@@ -101,14 +104,15 @@ def rescore(results: Path, options: Options, watch: Watch = lambda stage, done, 
         DataMissingError: If the data of every trial cannot be found, or are not those that were predicted.
         BenchError: If none of the metrics can be measured on what was kept, or tolerances are not of the labels.
     """
-    with nullcontext() if options.dry_run else RunLock(results):
-        store = Store(results)
+    place = open_place(results)
+    with nullcontext() if options.dry_run else RunLock(place), kept_predictions(place) as folder_of:
+        store = Store(place)
         trials, finals, notes = _kept(store)
         _check_roots(options.roots, trials)
         suite = {task["name"]: task for task in (store.read_suite() or {}).get("tasks", [])}
         tasks = Tasks(options.roots, options.cache, options.asked, suite)
         # All data are looked at before anything is written.
-        plans = [_plan(tasks, row, results / "predictions" / row["trial"]) for row in trials]
+        plans = [_plan(tasks, row, folder_of(row["trial"])) for row in trials]
         _check_plans(plans, tasks)
         outcomes = [
             _rescore(store, row, plan, options, watch) for row, plan in zip(trials, plans, strict=True)
@@ -151,8 +155,7 @@ def _kept(store: Store) -> tuple[list[Row], int, list[str]]:
     done = trials[(trials["phase"] == "final") & (trials["status"] == "complete")]
     # The folder of predictions is the trial's, whatever code made them: they are those of the newest result.
     newest = done.drop_duplicates("trial", keep="last")
-    index = {path.parent.name for path in (store.root / "predictions").glob(f"*/{INDEX}")}
-    found = newest[newest["trial"].isin(index)]
+    found = newest[newest["trial"].isin(trials_with_predictions(store.root))]
     kept: list[Row] = [{str(name): value for name, value in row.items()} for row in found.to_dict("records")]
     if not kept:
         raise ResultsError(f"{store.root}: none of {len(newest)} final trials kept its predictions; {KEEP}")

@@ -32,10 +32,17 @@ UNKNOWN: Row = {
     "compiled": None,
     "memory_format": None,
     "notes": None,
+    "node": None,
 }
 
 
-def trial_row(job: Job, worker: WorkerConfig, result: "TrialResult", elapsed_s: float = 0.0) -> Row:
+def trial_row(
+    job: Job,
+    worker: WorkerConfig,
+    result: "TrialResult",
+    elapsed_s: float = 0.0,
+    node: str | None = None,
+) -> Row:
     """Returns the trials row of a job that ended, however it ended.
 
     Args:
@@ -43,6 +50,7 @@ def trial_row(job: Job, worker: WorkerConfig, result: "TrialResult", elapsed_s: 
         worker: Of the run.
         result: What the trial left. A summary is kept however the trial ended.
         elapsed_s: What a trial without a summary has cost; it counts in a budget of device time.
+        node: Where a trial without a summary ran, if anybody knows.
     """
     spec, now = job.spec, datetime.now(UTC)
     summary = dict(result.summary)
@@ -76,8 +84,9 @@ def trial_row(job: Job, worker: WorkerConfig, result: "TrialResult", elapsed_s: 
         "started_at": now,
         "finished_at": now,
         **UNKNOWN,
+        "node": node,
         "wall_s": elapsed_s,
-        "device_s": elapsed_s,
+        "device_s": elapsed_s * worker.processes,
         **summary,
         # Its curve has scores, but no setting is chosen by a trial that did not complete.
         **({} if result.status == "complete" else {"value": math.nan}),

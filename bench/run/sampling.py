@@ -1,217 +1,159 @@
-"""One Optuna study per study of the plan: ask for settings, tell scores. The only file that knows Optuna."""
+"""Settings of one study: which trial gets which, whatever order trials end in.
+
+Setting n is a function of the study's seed, of n, and of the outcomes of the trials up to n - window, taken in the
+order of their numbers. So neither the number of slots, nor luck, nor an interruption changes what is tried.
+The results store is the truth: numbers that have a row keep its setting, the others are asked for again.
+"""
 
 import json
-import logging
-import math
-import os
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import RandomSampler, TPESampler
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
-
-from bench.errors import ResultsError
-from bench.plan.parameter import Parameter, is_active
+from bench.plan.parameter import Setting
 from bench.plan.study import Study
+from bench.results.counting import Tuned, best_of, out_of_reach
+from bench.run.outcome import Asked, Outcome, Tried
+from bench.run.sampling_mirror import Mirror
+from bench.run.sampling_pruner import make_pruning
+from bench.run.sampling_source import make_source
 
-Setting = dict[str, Any]
-logging.getLogger("optuna").setLevel(logging.ERROR)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A trial of an Optuna study."""
-
-    number: int
-    setting: Setting
-    finished: bool
-    value: float | None = None
-
-
-def open_storage(path: Path | None) -> BaseStorage:
-    """Returns a journal file that all studies of a suite share, or memory for none.
-
-    Raises:
-        ResultsError: If the journal cannot be read.
-    """
-    if path is None:
-        return InMemoryStorage()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        _repair(path)
-        storage = JournalStorage(JournalFileBackend(str(path)))
-        storage.get_all_studies()
-        return storage
-    except (ValueError, KeyError, OSError) as error:
-        raise ResultsError(
-            f"{path}: not a readable Optuna journal ({error}); move it away: it is rebuilt from the results"
-        ) from error
-
-
-def _repair(path: Path) -> None:
-    # A driver that was killed may leave half a line, to which the next one would be glued, and a lock file.
-    # Whoever opens the journal holds the lock of the whole run.
-    path.with_name(path.name + ".lock").unlink(missing_ok=True)
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    kept = content[: content.rfind(b"\n") + 1]
-    if len(kept) < len(content):
-        os.truncate(path, len(kept))
-    for number, line in enumerate(kept.splitlines(), start=1):
-        if not _is_json(line):
-            raise ValueError(f"line {number} is not JSON")
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
+__all__ = ["Asked", "Mirror", "Outcome", "Sampling", "Tried"]
 
 
 class Sampling:
     """Settings of one study.
 
-    The sampler is seeded anew for every trial number, so that what trial n gets depends on the seed, n and the
-    scores told so far, and not on how often the run was interrupted.
-
     Args:
         study: Study of the plan.
-        storage: From `open_storage`.
-        rows: The results store's tuning trials in the order of their numbers, setting and score (none: failed);
-            a journal that was lost is rebuilt from them.
+        rows: What the results store holds of its tuning trials, in any order.
+        mirror: Shows the suite's studies in an Optuna dashboard.
     """
 
-    def __init__(self, study: Study, storage: BaseStorage, rows: Sequence[tuple[Setting, float | None]] = ()):
-        self._study, self._seed = study, study.seed
-        name = f"{study.task.name}/{study.entry}/{study.id}"
-        self._optuna = optuna.create_study(
-            study_name=name, storage=storage, direction="maximize", load_if_exists=True
-        )
-        if self._optuna.get_trials(deepcopy=False):
-            return
-        if rows:
-            self._optuna.add_trials([_frozen(study, setting, value) for setting, value in rows])
-        else:
-            self._optuna.enqueue_trial(encode(study.default_setting(), study.space))
+    def __init__(self, study: Study, rows: Sequence[Tried] = (), mirror: Mirror | None = None):
+        self._study = study
+        self._settings: dict[int, Setting] = {}
+        self._outcomes: dict[int, Outcome] = {}
+        self._curves: dict[int, dict[int, float]] = {}
+        self._source = make_source(study)
+        self._pruning = make_pruning(study)
+        self._placed = self._told = 0
+        for row in sorted(rows, key=lambda row: row.number):
+            self._settings.setdefault(row.number, row.setting)
+            self._curves[row.number] = dict(row.curve)
+            if row.outcome is not None:
+                self._outcomes[row.number] = row.outcome
+            if self._pruning is not None:
+                self._pruning.load(row.number, row.curve, row.outcome)
+        self._mirrored = mirror.follow(study, rows) if mirror else None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every setting that there is has been asked for."""
+        return self._source.size is not None and self._missing() >= self._source.size
 
     def trials(self) -> list[Asked]:
-        """Returns what was asked so far, in order; one that the last run left open is completed."""
-        found = []
-        for frozen in self._optuna.get_trials(deepcopy=False):
-            if frozen.state == TrialState.WAITING:
-                continue
-            finished = frozen.state.is_finished()
-            if finished:
-                setting = decode(frozen.params, self._study.space)
-                value = frozen.value if frozen.state == TrialState.COMPLETE else None
-            else:
-                self._reseed(frozen.number)
-                setting, value = self._suggest(Trial(self._optuna, frozen._trial_id)), None
-            found.append(Asked(frozen.number, setting, finished, value))
-        return found
+        """Returns the trials that have a setting, in the order of their numbers."""
+        return [self._asked(number) for number in sorted(self._settings)]
 
-    def ask(self) -> Asked:
-        """Returns the next setting to try; the first is the default."""
-        waiting = [t for t in self._optuna.get_trials(deepcopy=False) if t.state == TrialState.WAITING]
-        number = waiting[0].number if waiting else len(self._optuna.get_trials(deepcopy=False))
-        self._reseed(number)
-        trial = self._optuna.ask()
-        return Asked(trial.number, self._suggest(trial), finished=False)
+    def ask(self) -> Asked | None:
+        """Returns the lowest number without a setting with its setting; number 0 has the default.
 
-    def tell(self, number: int, value: float | None) -> None:
-        """Reports a score (higher is better), or a failure with none."""
-        if value is None or not math.isfinite(value):
-            self._optuna.tell(number, state=TrialState.FAIL, skip_if_finished=True)
-        else:
-            self._optuna.tell(number, value, skip_if_finished=True)
+        Returns:
+            None if scores of earlier trials are needed first, or if there are no more settings (`exhausted`).
+        """
+        number = self._missing()
+        if self.exhausted or not self._catch_up(number):
+            return None
+        self._settings[number] = self._source.suggest(number)
+        self._placed = number + 1
+        if self._mirrored is not None:
+            self._mirrored.asked(number, self._settings[number])
+        return self._asked(number)
 
-    def _suggest(self, trial: Trial) -> Setting:
-        chosen: Setting = {}
-        for parameter in self._study.space:
-            if not is_active(parameter, chosen):
-                continue
-            chosen[parameter.name] = decode_value(parameter, _suggest(trial, parameter))
-        return chosen
+    def tell(self, number: int, outcome: Outcome, like: int | None = None) -> None:
+        """Takes a trial's outcome. One that is told again replaces the first.
 
-    def _reseed(self, number: int) -> None:
-        seed = (self._seed * 1_000_003 + number * 7_919 + int(self._study.id[:8], 16)) % 2**31
-        if self._study.sampler == "random":
-            self._optuna.sampler = RandomSampler(seed=seed)
-        else:
-            with warnings.catch_warnings():
-                # `group` searches conditional spaces properly; Optuna 5 still calls it experimental.
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                self._optuna.sampler = TPESampler(seed=seed, multivariate=True, group=True)
+        Args:
+            number: Of the trial.
+            outcome: How it ended.
+            like: An earlier number with the same setting, whose curve is this one's, too.
 
+        Raises:
+            ValueError: If the number was never asked for.
+        """
+        if number not in self._settings:
+            raise ValueError(f"trial {number} of {self._study.entry} was never asked for")
+        self._outcomes[number] = outcome
+        if like is not None and like != number:
+            self._curves[number] = dict(self._curves.get(like, {}))
+        if self._pruning is not None:
+            self._pruning.ended(number, outcome)
+        if self._mirrored is not None:
+            self._mirrored.ended(number, outcome)
 
-def _frozen(study: Study, setting: Setting, value: float | None) -> FrozenTrial:
-    params = encode(setting, study.space)
-    return create_trial(
-        state=TrialState.FAIL if value is None else TrialState.COMPLETE,
-        value=value,
-        params=params,
-        distributions={p.name: distribution(p) for p in study.space if p.name in params},
-    )
+    def report(self, number: int, epoch: int, score: float) -> bool:
+        """Takes a trial's score after an epoch, from 1; says whether the trial should be ended now."""
+        self._curves.setdefault(number, {})[epoch] = score
+        if self._mirrored is not None:
+            self._mirrored.reported(number, epoch, score)
+        return self._pruning is not None and self._pruning.report(number, epoch, score)
 
+    def epochs(self, number: int) -> int:
+        """Returns the last epoch after which a trial has a score, as far as its curve is known."""
+        return max(self._curves.get(number, ()), default=0)
 
-def _suggest(trial: Trial, parameter: Parameter) -> Any:
-    space = distribution(parameter)
-    if isinstance(space, CategoricalDistribution):
-        return trial.suggest_categorical(parameter.name, space.choices)
-    if isinstance(space, IntDistribution):
-        return trial.suggest_int(parameter.name, space.low, space.high, step=space.step, log=space.log)
-    assert isinstance(space, FloatDistribution)
-    return trial.suggest_float(parameter.name, space.low, space.high, step=space.step, log=space.log)
+    def best(self) -> Asked | None:
+        """Returns the complete trial with the highest score, the earliest of equals.
 
+        One that breaks a constraint, or that only a larger budget than today's paid for, does not count.
 
-def distribution(parameter: Parameter) -> BaseDistribution:
-    """Returns Optuna's form of a parameter."""
-    if parameter.choices is not None:
-        return CategoricalDistribution([_plain(choice) for choice in parameter.choices])
-    low, high = parameter.low, parameter.high
-    if isinstance(low, int) and isinstance(high, int):
-        return IntDistribution(low, high, log=parameter.log, step=int(parameter.step or 1))
-    return FloatDistribution(float(low or 0), float(high or 0), log=parameter.log, step=parameter.step)
+        Returns:
+            None if no trial is left.
+        """
+        best = best_of(self._tuned(), self._study.limits)
+        return None if best is None else self._asked(best.number)
 
+    def out_of_reach(self) -> str:
+        """Says which constraints no setting that was tried keeps to, if that is so."""
+        return out_of_reach(self._tuned(), self._study.limits)
 
-def encode(setting: Mapping[str, Any], space: Sequence[Parameter]) -> Setting:
-    """Returns Optuna's form of a setting: choices that are lists or mappings become JSON text."""
-    known = {parameter.name: parameter for parameter in space}
-    return {
-        name: _plain(value) if known[name].choices is not None else value for name, value in setting.items()
-    }
+    def _tuned(self) -> list[Tuned]:
+        seen: set[str] = set()
+        tuned = []
+        for number, outcome in sorted(self._outcomes.items()):
+            # One that drew a setting again has no row, and tables are to choose alike.
+            setting = json.dumps(self._settings[number], sort_keys=True)
+            if setting not in seen:
+                seen.add(setting)
+                tuned.append(Tuned(number, outcome.status, outcome.value, self.epochs(number), outcome.cost))
+        return tuned
 
+    def _asked(self, number: int) -> Asked:
+        outcome = self._outcomes.get(number)
+        return Asked(number, self._settings[number], outcome is not None, outcome.value if outcome else None)
 
-def decode(params: Mapping[str, Any], space: Sequence[Parameter]) -> Setting:
-    """Inverts `encode`."""
-    known = {parameter.name: parameter for parameter in space}
-    return {name: decode_value(known[name], value) for name, value in params.items()}
+    def _missing(self) -> int:
+        """Returns the lowest number without a setting."""
+        number = self._placed
+        while number in self._settings:
+            number += 1
+        return number
 
+    def _catch_up(self, number: int) -> bool:
+        """Shows the source what came before a number, as it came; says whether enough is known for that."""
+        for earlier in range(self._placed, number):
+            if not self._tell_before(earlier):
+                return False
+            self._source.place(earlier, self._settings[earlier])
+            self._placed = earlier + 1
+        return self._tell_before(number)
 
-def decode_value(parameter: Parameter, value: Any) -> Any:
-    """Returns the choice that Optuna's value stands for."""
-    if parameter.choices is None:
-        return value
-    return next(choice for choice in parameter.choices if _plain(choice) == value)
-
-
-def _plain(choice: Any) -> Any:
-    if choice is None or isinstance(choice, (bool, int, float, str)):
-        return choice
-    return json.dumps(choice, sort_keys=True)
+    def _tell_before(self, number: int) -> bool:
+        """Tells the source the outcomes on which a setting depends; says whether all of them are known."""
+        if self._source.free(number):
+            return True
+        while self._told <= number - self._study.window:
+            if self._told not in self._outcomes:
+                return False
+            self._source.tell(self._told, self._outcomes[self._told], self._curves.get(self._told, {}))
+            self._told += 1
+        return True

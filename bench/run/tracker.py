@@ -1,15 +1,17 @@
 """What is known about a run while it goes: per study, and how long it will still take."""
 
 import time
-from collections import defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 
 from bench.run.job import Job
+from bench.run.policy import RETRIED
+from bench.run.queue import StudyQueue
 
 
 @dataclass
 class StudyState:
-    """Counts of one study, as the display shows them."""
+    """Counts of one study, as the display shows them; its queue knows what was spent and why it stopped."""
 
     task: str
     entry: str
@@ -20,9 +22,18 @@ class StudyState:
     tune_done: int = 0
     final_done: int = 0
     failed: int = 0
+    pruned: int = 0
     running: int = 0
     best: float | None = None
-    note: str = ""
+    queue: StudyQueue | None = None
+
+
+@dataclass
+class _Pace:
+    """Epochs that were seen, and how long they took."""
+
+    epochs: int = 0
+    seconds: float = 0.0
 
 
 @dataclass
@@ -32,14 +43,16 @@ class Tracker:
     studies: dict[str, StudyState]
     slots: int
     started: float = field(default_factory=time.monotonic)
-    _live: dict[str, tuple[Job, int]] = field(default_factory=dict)
-    _epoch_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _live: dict[str, int] = field(default_factory=dict)
+    _live_epochs: Counter[str] = field(default_factory=Counter)
+    _pace: dict[str, _Pace] = field(default_factory=dict)
+    _began: dict[str, float] = field(default_factory=dict)
     _last_event: dict[str, float] = field(default_factory=dict)
 
     def job_started(self, job: Job) -> None:
         """A slot took a job."""
-        self._live[job.trial] = (job, 0)
-        self._last_event[job.trial] = time.monotonic()
+        self._live[job.trial] = 0
+        self._began[job.trial] = self._last_event[job.trial] = time.monotonic()
         state = self.studies[job.study]
         state.running += 1
         if job.number >= 0:
@@ -48,24 +61,40 @@ class Tracker:
 
     def epoch_done(self, job: Job, epoch: int) -> None:
         """A job finished an epoch."""
+        if job.trial not in self._live:
+            return
         now = time.monotonic()
-        if job.trial in self._last_event and epoch > 1:
-            self._epoch_s[job.study].append(now - self._last_event[job.trial])
+        if epoch > 1:
+            pace = self._pace.setdefault(job.study, _Pace())
+            pace.epochs += 1
+            pace.seconds += now - self._last_event[job.trial]
         self._last_event[job.trial] = now
-        self._live[job.trial] = (job, epoch)
+        self._live_epochs[job.study] += epoch - self._live[job.trial]
+        self._live[job.trial] = epoch
+
+    def running_s(self, job: Job) -> float:
+        """Returns how long a job has been running; 0 if it is not."""
+        began = self._began.get(job.trial)
+        return 0.0 if began is None else time.monotonic() - began
 
     def job_ended(self, job: Job, status: str, value: float | None) -> None:
         """A job ended with a status."""
         state = self.studies[job.study]
-        if self._live.pop(job.trial, None) is not None:
+        if job.trial in self._live:
             state.running -= 1
-        self._last_event.pop(job.trial, None)
-        if status in ("interrupted", "infra_lost"):
+            self._live_epochs[job.study] -= self._live.pop(job.trial)
+            del self._began[job.trial], self._last_event[job.trial]
+        if state.queue is not None:
+            # A number whose setting was trained already ends with the trial that was.
+            state.tune_done = state.queue.spending.trials
+        if status in RETRIED:
             return
-        if status != "complete":
+        if status == "pruned":
+            state.pruned += 1
+        elif status != "complete":
             state.failed += 1
         if job.number >= 0:
-            state.tune_done += 1
+            state.tune_done += state.queue is None
             if status == "complete" and value is not None:
                 state.best = value if state.best is None else max(state.best, value)
         else:
@@ -88,16 +117,15 @@ class Tracker:
 
     def time_left_s(self) -> float | None:
         """Estimates the rest from the seconds per epoch seen so far; None before there are any."""
-        seen = [s for times in self._epoch_s.values() for s in times]
-        if not seen:
+        epochs = sum(pace.epochs for pace in self._pace.values())
+        if not epochs:
             return None
-        overall = sum(seen) / len(seen)
+        overall = sum(pace.seconds for pace in self._pace.values()) / epochs
         total = 0.0
         for key, state in self.studies.items():
-            times = self._epoch_s.get(key)
-            per_epoch = sum(times) / len(times) if times else overall
-            epochs = (state.tune_total - state.tune_done) * state.tune_epochs
-            epochs += (state.final_total - state.final_done) * state.final_epochs
-            epochs -= sum(done for job, done in self._live.values() if job.study == key)
-            total += max(0, epochs) * per_epoch
+            pace = self._pace.get(key)
+            per_epoch = pace.seconds / pace.epochs if pace else overall
+            left = state.tune_epochs * (state.tune_total - state.tune_done)
+            left += state.final_epochs * (state.final_total - state.final_done)
+            total += max(0, left - self._live_epochs[key]) * per_epoch
         return total / max(1, self.slots)

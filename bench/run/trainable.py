@@ -1,30 +1,34 @@
 """The worker side: a Ray Tune Trainable whose step is one epoch.
 
-Torch is imported in the first step, not when the actor starts. An actor that is slow to start is thrown away
-by Tune as soon as another one falls idle, and a second slot would stay empty for ever.
+Torch is imported in the first step: neither the driver, which imports this module, nor a worker that leads several
+processes computes anything itself.
 """
 
-import time
+import socket
 import traceback
-from collections.abc import Callable, Generator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Mapping
+from typing import Any
 
 from ray.tune import Trainable
 
-from bench.results.store import Store
+from bench.run.group import FailureError, Group
 from bench.run.job import Job, WorkerConfig
+from bench.run.places import TrialPlace
+from bench.run.process import Limits, start
+from bench.run.rank import NoProcessesError, RayCrew
 from bench.run.rows import case_rows, curve_rows, trial_row
-
-if TYPE_CHECKING:
-    from medseg.training.outcome import Epoch, TrialResult
-    from medseg.training.trial import TrialData, TrialFiles
-
-STOP_POLL_S = 0.2
+from bench.run.so_far import with_so_far
+from bench.suite.search import COSTS
+from medseg.training.outcome import Epoch, Status, StorageError, TrialResult, classify
 
 
 class TrialRunner(Trainable):  # type: ignore[misc]
-    """Runs one job at a time; a worker process is reused for job after job."""
+    """Runs one job at a time; a worker process is reused for job after job.
+
+    It trains in its own process, or tells several what to do; then it computes nothing itself.
+    """
+
+    _group: Group | None = None
 
     def setup(self, config: dict[str, Any]) -> None:
         """Takes the first job; see `reset_config`."""
@@ -35,65 +39,65 @@ class TrialRunner(Trainable):  # type: ignore[misc]
         self._take(new_config)
         return True
 
+    def cleanup(self) -> None:
+        """Ends the processes of a trial of several."""
+        if self._group is not None:
+            self._group.close()
+
     def _take(self, config: dict[str, Any]) -> None:
         self._job = Job.model_validate_json(config["job"])
         self._worker = WorkerConfig.model_validate_json(config["worker"])
         self._events: Generator[Epoch, None, TrialResult] | None = None
-        self._started = time.monotonic()
+        self._limits = Limits(self._job, self._worker)
+        self._place = TrialPlace(self._job, self._worker)
+        if self._group is not None:
+            # This trial may end before its processes begin it.
+            self._group.losses = 0
 
     def step(self) -> dict[str, Any]:
         """Trains one epoch, or ends the trial and writes its rows."""
-        from medseg.training.outcome import TrialResult, classify
-
         try:
             if self._events is None:
-                self._events = start(self._job, self._worker, self._should_stop)
+                waiting = self._place.deliver()
+                if waiting is not None:
+                    return _report(waiting)
+                self._events = self._begin()
+            self._limits.look()
             epoch = next(self._events)
         except StopIteration as end:
             return self._finish(end.value)
+        except FailureError as error:
+            failure = error.failure
+            return self._failed(failure.status, failure.detail, failure.trace)
         except (Exception, SystemExit) as error:
-            # Ray ends a worker so, on SIGTERM: the trial is not at fault, and goes on from its checkpoint.
-            if hasattr(error, "ray_terminate_msg"):
+            # The trial is not at fault, and goes on elsewhere from its checkpoint: Ray ends a worker so, on SIGTERM,
+            # or there is no room any more where this one is.
+            if isinstance(error, NoProcessesError) or hasattr(error, "ray_terminate_msg"):
                 raise
-            status, detail = classify(error)
-            if status == "crashed":
-                detail += f" (traceback: {self._keep_traceback()})"
-            return self._finish(TrialResult(status, detail))
+            return self._failed(*classify(error), traceback.format_exc())
         return {"done": False, "status": "running", **vars(epoch)}
 
-    def _finish(self, result: "TrialResult") -> dict[str, Any]:
+    def _begin(self) -> Generator[Epoch, None, TrialResult]:
+        if self._worker.processes == 1:
+            return start(self._job, self._worker, self._limits)
+        self._group = self._group or Group(RayCrew())
+        return self._group.run(self._job, self._worker, self._limits)
+
+    def _failed(self, status: Status, detail: str, trace: str) -> dict[str, Any]:
+        if status == "crashed":
+            detail += f" (traceback: {self._place.keep_log(trace)})"
+        return self._finish(TrialResult(status, detail))
+
+    def _finish(self, result: TrialResult) -> dict[str, Any]:
         self._events = None
-        row = trial_row(self._job, self._worker, result, time.monotonic() - self._started)
-        Store(self._worker.results).write(row, case_rows(self._job, result), curve_rows(self._job, result))
-        trial_files(self._job, self._worker).forget(result.status)
-        return {
-            "done": True,
-            "status": result.status,
-            "detail": result.detail,
-            "value": row["value"],
-            "device_s": row["device_s"],
-        }
-
-    def _keep_traceback(self) -> str:
-        path = self._worker.results / "logs" / f"{self._job.trial}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(traceback.format_exc(), encoding="utf-8")
-        return f"logs/{path.name}"
-
-    def _should_stop(self) -> bool:
-        limit = self._worker.timeout_s
-        if limit is not None and time.monotonic() - self._started > limit:
-            from medseg.training.outcome import TimeLimitError
-
-            raise TimeLimitError(f"the trial ran longer than {limit:g} s")
-        return self._stop_requested()
-
-    def _stop_requested(self) -> bool:
-        now = time.monotonic()
-        if now - getattr(self, "_polled", 0.0) < STOP_POLL_S:
-            return False
-        self._polled = now
-        return self._worker.stop_file.exists()
+        result, elapsed_s = with_so_far(result, self._place.files.checkpoint, self._limits.elapsed_s)
+        row = trial_row(self._job, self._worker, result, elapsed_s, socket.gethostname())
+        row["attempt"] += self._group.losses if self._group is not None else 0
+        try:
+            self._place.keep(row, case_rows(self._job, result), curve_rows(self._job, result))
+        except StorageError as error:
+            return _report({**row, "status": "infra_lost", "detail": str(error)})
+        return _report(row)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: a trial keeps its own checkpoint beside its results."""
@@ -102,45 +106,7 @@ class TrialRunner(Trainable):  # type: ignore[misc]
         """Nothing: a trial finds its own checkpoint."""
 
 
-def checkpoint_path(results: Path, trial: str) -> Path:
-    """Returns where a trial keeps its last state while it is not complete."""
-    return results / "checkpoints" / f"{trial}.safetensors"
-
-
-def trial_files(job: Job, worker: WorkerConfig) -> "TrialFiles":
-    """Returns where a trial keeps what outlives it."""
-    from medseg.training.trial_data import TrialFiles
-
-    final, results = job.number < 0, worker.results
-    return TrialFiles(
-        checkpoint=checkpoint_path(results, f"{job.trial}-{worker.code[:8]}"),
-        weights=results / "weights" / f"{job.trial}.safetensors" if final else None,
-        predictions=results / "predictions" / job.trial if final and worker.keep_predictions else None,
-    )
-
-
-def start(
-    job: Job, worker: WorkerConfig, should_stop: Callable[[], bool]
-) -> "Generator[Epoch, None, TrialResult]":
-    """Opens the data and begins, or continues, a job."""
-    import torch
-
-    from medseg.training.trial import run_trial
-
-    torch.set_num_threads(worker.cpus)
-    files = trial_files(job, worker)
-    return run_trial(job.spec, _data(job, worker), files, should_stop, use_cpu=worker.gpus == 0)
-
-
-def _data(job: Job, worker: WorkerConfig) -> "TrialData":
-    from medseg.errors import DataError
-    from medseg.training.trial import open_data
-
-    data = open_data(job.spec.task, worker.roots.get(job.spec.task.name), worker.cache, worker.beside)
-    if (data.dataset.fingerprint, data.split.hash) != (job.data_fingerprint, job.split_hash):
-        raise DataError(
-            f"{job.spec.task.name}: the data at {data.dataset.root} are not those of the plan "
-            f"(fingerprint {data.dataset.fingerprint[:12]}, expected {job.data_fingerprint[:12]}; "
-            f"split {data.split.hash[:12]}, expected {job.split_hash[:12]})"
-        )
-    return data
+def _report(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the driver is told of a trial that ended."""
+    told = ("status", "detail", "value", *COSTS)
+    return {"done": True, **{name: row.get(name) for name in told}}

@@ -1,27 +1,41 @@
 """The one Ray Tune run."""
 
-import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.tune import Callback, PlacementGroupFactory, RunConfig, TuneConfig
+from ray.exceptions import RayError
+from ray.tune import RunConfig, TuneConfig
+from ray.tune.progress_reporter import TrialProgressCallback
+from rich.console import Console
 
+from bench.errors import EngineError
+from bench.run.cluster import first_line, live_nodes
+from bench.run.hung import Graces, Watch
 from bench.run.job import Job, WorkerConfig
+from bench.run.nodes import Shape
+from bench.run.policy import Known
 from bench.run.progress import Display
 from bench.run.queue import StudyQueue
+from bench.run.scheduler import SuiteScheduler
 from bench.run.searcher import SuiteSearcher
+from bench.run.signals import Signals
 from bench.run.tracker import Tracker
 from bench.run.trainable import TrialRunner
+from bench.run.workers import request
+from medseg.training.outcome import TrialResult
 
 UNBOUNDED = 10**9
 
 
-class _Follow(Callback):  # type: ignore[misc]
-    """Feeds the display."""
+class _Follow(TrialProgressCallback):  # type: ignore[misc]
+    """Feeds the display, in the place of Tune's own printer."""
 
     def __init__(self, searcher: SuiteSearcher, display: Display):
+        super().__init__()
         self._searcher, self._display = searcher, display
 
     def __getstate__(self) -> dict[str, Any]:
@@ -42,6 +56,12 @@ class _Follow(Callback):  # type: ignore[misc]
         if job is not None and result.get("status") == "running":
             self._searcher.tracker.epoch_done(job, int(result["epoch"]))
 
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Nothing: the searcher tells the display."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Nothing; see `on_trial_error`."""
+
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._display.tick()
 
@@ -52,22 +72,36 @@ def fit(
     tracker: Tracker,
     display: Display,
     stopping: Callable[[], bool],
-    lost: Callable[[Job], None],
+    lost: Callable[[Job, TrialResult], Known],
     scratch: Path,
+    signals: Signals,
+    ending: Callable[[], None] = lambda: None,
+    demand: Callable[[Sequence[Shape]], None] | None = None,
+    graces: Graces = Graces(),  # noqa: B008 - frozen
 ) -> None:
     """Runs every queue until it is exhausted or `stopping` says so.
 
-    Tune's own state goes to `scratch`: what counts is in the results store and the Optuna journal.
+    Tune's own state goes to `scratch`: what counts is in the results store. `ending` is called once the run cannot go
+    on, to ask running trials to save themselves. `demand` is told now and then what could be used, where nodes may
+    be added. `graces` say how long is waited for a trial that hangs.
 
     Raises:
         OSError: If results or journal can no longer be written; what was running has ended then.
         ResultsError: If an earlier result cannot be read.
+        EngineError: If Ray is lost, or what is left to run fits no node.
     """
-    searcher = SuiteSearcher(queues, workers, tracker, stopping, lost)
+    # The searcher hands out what has room, and no more.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(UNBOUNDED)
+    waiting = partial(_say, display.console)
+    searcher = SuiteSearcher(
+        queues, workers, tracker, stopping, lost, waiting, live_nodes, demand=demand, ending=ending
+    )
+    watch = Watch(partial(setattr, display, "message"), graces)
     tuner = tune.Tuner(
-        tune.with_resources(TrialRunner, request),
+        tune.with_resources(TrialRunner, lambda config: request(config["slot"])),
         tune_config=TuneConfig(
             search_alg=searcher,
+            scheduler=SuiteScheduler(searcher, signals, watch),
             num_samples=UNBOUNDED,
             reuse_actors=True,
             trial_name_creator=str,
@@ -77,16 +111,14 @@ def fit(
             name="suite", storage_path=str(scratch), verbose=0, callbacks=[_Follow(searcher, display)]
         ),
     )
-    with display:
-        tuner.fit()
+    try:
+        with display:
+            tuner.fit()
+    except (RayError, ConnectionError) as error:
+        raise EngineError(f"Ray was lost ({first_line(error)})") from error
     if searcher.failure is not None:
         raise searcher.failure
 
 
-def request(config: dict[str, Any]) -> PlacementGroupFactory:
-    """Returns what one trial takes of a node."""
-    worker = json.loads(config["worker"])
-    bundle = {"CPU": worker["cpus"], "memory": worker["memory_gb"] * 2**30}
-    if worker["gpus"]:
-        bundle["GPU"] = worker["gpus"]
-    return PlacementGroupFactory([bundle])
+def _say(console: Console, text: str) -> None:
+    console.print(text, soft_wrap=True, highlight=False, markup=False)

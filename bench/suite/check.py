@@ -6,8 +6,10 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from bench.suite import resolve
+from bench.suite.check_processes import check_processes
 from bench.suite.check_space import check_spaces
 from bench.suite.check_train import check_train
+from bench.suite.check_tune import check_tune
 from bench.suite.document import YamlPath
 from bench.suite.findings import Finding, dotted, invalid
 from bench.suite.schema import AXES, LossEntry, Resources, Suite, TaskEntry
@@ -29,8 +31,10 @@ def check_suite(suite: Suite) -> list[Finding]:
         check_train,
         _data,
         _tuning,
+        check_tune,
         _claims,
         check_spaces,
+        check_processes,
     )
     found = [finding for check in checks for finding in check(suite)]
     return list(dict.fromkeys(found))
@@ -78,7 +82,8 @@ def _overrides(suite: Suite) -> Iterator[Finding]:
         except RegistryError as error:
             yield Finding(prefix, str(error))
             continue
-        if "phantom" in entry.overrides and (base is None or base.phantom is None):
+        made = suite.scale == "smoke" or (base is not None and base.phantom is not None)
+        if "phantom" in entry.overrides and not made:
             yield Finding((*prefix, "phantom"), f"{entry.name} is read from files: it has no phantom", True)
             continue
         for finding in invalid(TaskSpec, resolve.task_tree(entry), entry.overrides, prefix):
@@ -157,6 +162,10 @@ def _tuning(suite: Suite) -> Iterator[Finding]:
 def _claims(suite: Suite) -> Iterator[Finding]:
     tasks = {task.name: task for task in resolve.known_tasks(suite).values()}
     names = [entry.name for entry in suite.tasks]
+    if suite.claims and suite.design != "full":
+        yield Finding(
+            ("design",), f"claims need design full, in which every entry meets every task, got {suite.design}"
+        )
     seen: set[str] = set()
     for index, claim in enumerate(suite.claims):
         prefix: YamlPath = ("claims", index)

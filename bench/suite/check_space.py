@@ -10,7 +10,8 @@ from bench.suite.check_train import NEEDS_GPU
 from bench.suite.document import YamlPath
 from bench.suite.findings import Finding, findings, shown
 from bench.suite.resolve import Placed
-from bench.suite.schema import AXES, ParameterSpec, Suite
+from bench.suite.schema import AXES, Suite
+from bench.suite.search import ParameterSpec
 from medseg.errors import did_you_mean
 from medseg.training.config import TrainConfig
 

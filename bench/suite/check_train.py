@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from bench.suite import resolve
 from bench.suite.document import YamlPath
 from bench.suite.findings import Finding, dotted, invalid, shown
-from bench.suite.schema import ModelEntry, Suite, same
+from bench.suite.schema import ModelEntry, Suite
+from bench.suite.search import same
 from medseg.errors import did_you_mean
 from medseg.training.config import TrainConfig
 from medseg.training.recipes import DEFAULT_RECIPE, RECIPES

@@ -10,10 +10,13 @@ from pydantic_core import ErrorDetails
 
 from bench.suite.document import YamlPath
 from bench.suite.resolve import validated
+from bench.suite.schema import Suite
 from medseg.errors import did_you_mean
 from medseg.training.config import TrainConfig
 
 MOST_SHOWN = 60
+# Fields that may not be written.
+UNWRITTEN: set[tuple[type[BaseModel], str]] = {(Suite, "scale")}
 # Keys that may be written and are no fields.
 SHORTHANDS: dict[type[BaseModel], tuple[str, ...]] = {TrainConfig: ("recipe",)}
 
@@ -113,7 +116,7 @@ def known_keys(model: type[BaseModel], path: YamlPath) -> tuple[str, ...]:
     for kind in here:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             keys.update(dict.fromkeys((*SHORTHANDS.get(kind, ()), *kind.model_fields)))
-    return tuple(keys)
+    return tuple(key for key in keys if (model, key) not in UNWRITTEN)
 
 
 def _below(kind: Any, step: str | int) -> set[Any]:

@@ -113,7 +113,15 @@ def _load(document: Document, path: Path) -> LoadedSuite:
         found += _behind(tree, found)
     else:
         found = check_suite(suite)
-    problems = document.problems + [_placed(document, finding) for finding in found]
+    if "scale" in tree:
+        found.append(
+            Finding(("scale",), "scale is no key of a suite: give it to bench run, as --scale smoke", True)
+        )
+    # A value that YAML had a word about is a stand-in, of which there is nothing more to say.
+    said = {place for place, _ in document.problems}
+    problems = document.problems + [
+        problem for finding in found if (problem := _placed(document, finding))[0] not in said
+    ]
     if problems:
         raise SuiteError(sorted(problems, key=_order))
     return LoadedSuite(suite, path, document.locate)

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bench.suite.document import YamlPath
-from bench.suite.schema import LossEntry, ModelEntry, ParameterSpec, Resources, Suite, TaskEntry
+from bench.suite.schema import LossEntry, ModelEntry, Resources, Suite, TaskEntry
+from bench.suite.search import ParameterSpec
 from medseg.errors import RegistryError, UnknownNameError
 from medseg.tasks import TASKS, TaskSpec
 from medseg.training.config import TrainConfig

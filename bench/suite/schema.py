@@ -9,100 +9,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
+from bench.suite.search import MAX_SEED, SpaceOverrides, Tune
 from medseg.config import Config
 
 Axis = Literal["model", "loss"]
-Sampler = Literal["tpe", "random"]
-MAX_SEED = 2**32 - 1
 AXES: tuple[Axis, ...] = ("model", "loss")
 
 
-def same(first: Any, second: Any) -> bool:
-    """Says whether two JSON values are equal; true and 1 are not, 1 and 1.0 are."""
-    if isinstance(first, bool) or isinstance(second, bool):
-        return first is second
-    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
-        return len(first) == len(second) and all(map(same, first, second))
-    return bool(first == second)
-
-
-class ParameterSpec(Config):
-    """One dimension of a search space: a range (`low`, `high`), or `choices`."""
-
-    low: int | float | None = Field(None, description="Smallest value; an int where both ends are.")
-    high: int | float | None = Field(None, description="Largest value, included.")
-    log: bool = Field(False, description="Search on a logarithmic scale.")
-    step: int | float | None = Field(None, gt=0, description="Distance of neighbouring values.")
-    choices: tuple[JsonValue, ...] | None = Field(None, description="The values to choose from.")
-    when: dict[str, JsonValue] = Field(
-        {}, description="Other parameters and the value, or list of values, for which this one is active."
-    )
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "ParameterSpec":
-        if self.choices is not None:
-            given = [k for k in ("low", "high", "step") if getattr(self, k) is not None]
-            if given or self.log:
-                raise ValueError(f"choices leave no place for {', '.join(given) or 'log'}")
-            if not self.choices:
-                raise ValueError("choices must not be empty")
-            return self
-        if self.low is None or self.high is None:
-            raise ValueError("needs low and high, or choices")
-        if not self.low < self.high:
-            raise ValueError(f"low must be less than high, got {self.low} and {self.high}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"a logarithmic range needs low above 0, got {self.low}")
-        if self.step is not None:
-            self._check_step(self.low, self.high, self.step)
-        return self
-
-    def _check_step(self, low: float, high: float, step: float) -> None:
-        if self.log:
-            raise ValueError("a logarithmic range has no step")
-        if isinstance(low, int) and isinstance(high, int) and not isinstance(step, int):
-            raise ValueError(f"an integer range needs an integer step, got {step}")
-        steps = (high - low) / step
-        if abs(steps - round(steps)) > 1e-8:
-            raise ValueError(f"step must divide high - low = {high - low:g}, got {step}")
-
-    def conditions(self) -> dict[str, tuple[JsonValue, ...]]:
-        """Returns `when` with each condition as a tuple of values."""
-        return {
-            name: tuple(values) if isinstance(values, list) else (values,)
-            for name, values in self.when.items()
-        }
-
-    def contains(self, value: Any) -> bool:
-        """Says whether a value lies in the range (on its grid), or is one of the choices."""
-        if self.choices is not None:
-            return any(same(value, choice) for choice in self.choices)
-        if self.low is None or self.high is None or isinstance(value, bool):
-            return False
-        whole = isinstance(self.low, int) and isinstance(self.high, int)
-        if not isinstance(value, int if whole else int | float) or not self.low <= value <= self.high:
-            return False
-        steps = (value - self.low) / self.step if self.step else 0.0
-        return abs(steps - round(steps)) < 1e-8
-
-    def __str__(self) -> str:
-        if self.choices is not None:
-            return ", ".join("null" if choice is None else str(choice) for choice in self.choices)
-        return f"{self.low} to {self.high}" + (f" in steps of {self.step}" if self.step else "")
-
-
-Space = dict[str, ParameterSpec]
-# None removes a parameter that `tune.space` has.
-SpaceOverrides = dict[str, ParameterSpec | None]
-
-
 class Resources(Config):
-    """What one trial takes of a node."""
+    """What one trial takes of a node, or of several where it has several processes."""
 
     cpus: int = Field(1, ge=1)
     gpus: float = Field(0, ge=0, description="A fraction below 1 packs several trials on one GPU.")
-    processes: int = Field(1, ge=1, description="Training processes of one trial.")
+    processes: int = Field(
+        1, ge=1, description="Training processes of one trial, each with an equal part of it."
+    )
     memory_gb: float = Field(2, gt=0)
+    hardware: str | None = Field(
+        None,
+        min_length=1,
+        description="Where it may run: a GPU's kind, e.g. A100, or a node's label `hardware`.",
+    )
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> "Resources":
@@ -110,10 +37,26 @@ class Resources(Config):
             raise ValueError(f"gpus must be whole above 1, got {self.gpus:g}")
         return self
 
+    @model_validator(mode="after")
+    def _equal_parts(self) -> "Resources":
+        if self.cpus % self.processes:
+            raise ValueError(f"cpus must be a multiple of the {self.processes} processes, got {self.cpus}")
+        if self.processes > 1 and self.gpus not in (0, self.processes):
+            raise ValueError(
+                f"gpus must be 0, or one for each of the {self.processes} processes, got {self.gpus:g}"
+            )
+        return self
+
     def largest(self, others: Iterable["Resources"]) -> "Resources":
-        """Returns what is enough for this and for each of the others."""
+        """Returns what is enough for this and for each of the others, on the first hardware that is asked for."""
         needs = [self.model_dump(), *(other.model_dump() for other in others)]
-        return Resources(**{name: max(need[name] for need in needs) for name in needs[0]})
+        kinds = [kind for need in needs if (kind := need.pop("hardware")) is not None]
+        largest = {name: max(need[name] for need in needs) for name in needs[0]}
+        processes = largest["processes"]
+        largest["cpus"] = -(-largest["cpus"] // processes) * processes
+        if processes > 1 and largest["gpus"]:
+            largest["gpus"] = processes
+        return Resources(**largest, hardware=kinds[0] if kinds else None)
 
 
 class TaskEntry(Config):
@@ -161,34 +104,6 @@ class ModelEntry(LossEntry):
 
     train: dict[str, JsonValue] = Field({})
     resources: dict[str, JsonValue] = Field({})
-
-
-class BudgetSpec(Config):
-    """What the tuning of each study may spend: exactly one of these."""
-
-    trials: int | None = Field(None, ge=1)
-    epochs: int | None = Field(None, ge=1)
-    device_hours: float | None = Field(None, gt=0)
-
-    @model_validator(mode="after")
-    def _one(self) -> "BudgetSpec":
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"needs exactly one of trials, epochs, device_hours, got {' and '.join(given) or 'none'}"
-            )
-        return self
-
-
-class Tune(Config):
-    """How settings are searched; the same for every study."""
-
-    budget: BudgetSpec
-    sampler: Sampler = "tpe"
-    seed: int = Field(0, ge=0, le=MAX_SEED, description="Of the sampler and of every tuning trial.")
-    fold: int = Field(0, ge=0, description="Fold on which tuning trials are scored.")
-    epochs: int | None = Field(None, ge=1, description="Epochs of a tuning trial; train.epochs by default.")
-    space: Space = Field({})
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -248,6 +163,11 @@ class Suite(Config):
     compare: tuple[Axis, ...] = Field(
         AXES, min_length=1, description="Axes that make an entry; of the others each study chooses its best."
     )
+    design: Literal["full", "pairwise"] = Field(
+        "full",
+        description="full: every model with every loss on every task. pairwise: as few of these as it takes that "
+        "whichever two of a model, a loss and a task meet.",
+    )
     train: dict[str, JsonValue] = Field({}, description="Base values: fields of TrainConfig.")
     tune: Tune | None = Field(None, description="None: default settings, no tuning.")
     final: Final = Final()
@@ -256,6 +176,9 @@ class Suite(Config):
         False, description="Keep every final trial's predictions on the native grid."
     )
     claims: tuple[Claim, ...] = ()
+    scale: Literal["full", "smoke"] = Field(
+        "full", description="smoke: made small by `bench.suite.scale`; it is not written in a file."
+    )
 
     _compare = field_validator("compare")(_distinct)
 

@@ -168,6 +168,7 @@ class TransUNet(nn.Module):
         "mlp_width": 32,
         "bridge_channels": 8,
         "decoder_channels": [8, 8, 4, 4],
+        "pretrained": None,
     }
     size_divisor = STRIDE
 

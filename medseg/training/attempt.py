@@ -14,6 +14,8 @@ from torch.nn.modules.dropout import _DropoutNd
 from medseg.errors import ConfigError, DataError
 from medseg.losses import build_loss, resolve_options
 from medseg.models import build_model
+from medseg.training import launch
+from medseg.training.agree import ENDS
 from medseg.training.averages import selection_score
 from medseg.training.checkpoint import load_state, save_state, save_weights
 from medseg.training.config import TrialSpec
@@ -22,10 +24,8 @@ from medseg.training.loop import Loop
 from medseg.training.monitor import Meter, Readings, add_up
 from medseg.training.outcome import (
     Epoch,
-    InterruptedTrialError,
     Row,
     Status,
-    TimeLimitError,
     TrialResult,
     Validation,
 )
@@ -36,7 +36,8 @@ from medseg.training.records import summarise
 from medseg.training.sampling import INITIAL_WEIGHTS, derive_seed
 from medseg.training.subset import validation_subset
 from medseg.training.sync_norm import unsynchronised
-from medseg.training.trial_data import TrialData, TrialFiles, class_counts
+from medseg.training.trial_data import Again, TrialData, TrialFiles, class_counts
+from medseg.training.unused import may_leave_unused
 
 log = logging.getLogger(__name__)
 # In units of what the last checkpoint took.
@@ -51,8 +52,7 @@ class Attempt:
         data: Its task's data.
         files: Where checkpoint and weights go.
         use_cpu: Stay on the CPU although a GPU is there.
-        most_at_once: Largest micro-batch that may be tried; none: what the settings say.
-        spent_s: Seconds that earlier attempts took; what they lost counts, too.
+        again: What earlier attempts left to take into account.
     """
 
     def __init__(
@@ -61,24 +61,33 @@ class Attempt:
         data: TrialData,
         files: TrialFiles,
         use_cpu: bool = False,
-        most_at_once: int | None = None,
-        spent_s: float = 0.0,
+        again: Again = Again(),  # noqa: B008 - frozen
     ):
         self.spec, self.data, self.files = spec, data, files
         self._started, self._clock = datetime.now(UTC), time.perf_counter()
         self._saved, self._saving_s = time.monotonic(), 0.0
         task = spec.task
         train, self.validation, self.test = data.split.patients(spec.fold)
-        accelerator = make_accelerator(spec.train.precision, use_cpu)
+        network = (spec.model, task.channels, task.out_channels, spec.network_size)
+        unused = launch.count() > 1 and may_leave_unused(*network)
+        accelerator = make_accelerator(spec.train.precision, use_cpu, unused)
         self._meter = Meter(accelerator.device)
         torch.manual_seed(derive_seed(spec.seed, INITIAL_WEIGHTS))
-        model = build_model(spec.model, task.channels, task.out_channels, spec.network_size)
+        model = build_model(*network)
         slices = data.slices(train)
         balanced = resolve_options(spec.loss).get("weights") == "balanced"
         frequencies = class_counts(data.prepared, slices) if balanced else None
         loss = build_loss(spec.loss, task.out_channels, frequencies)
         self.loop = Loop(
-            spec, model, loss, data.prepared, slices, self._validate, accelerator, self._save_if_due
+            spec,
+            model,
+            loss,
+            data.prepared,
+            slices,
+            self._validate,
+            accelerator,
+            self._save_is_due,
+            self._save,
         )
         self.watched = validation_subset(
             self.validation, data.slices_per_patient(), spec.train.validation_slices, spec.fold
@@ -89,8 +98,8 @@ class Attempt:
                 raise ConfigError(str(files.checkpoint), "is the checkpoint of another trial")
             self.loop.restore(earlier)
         progress = self.loop.progress
-        if most_at_once is not None:
-            progress.micro_batch = min(progress.micro_batch, most_at_once)
+        if again.most_at_once is not None:
+            progress.micro_batch = min(progress.micro_batch, again.most_at_once)
         if len(set(self.loop.processes.gather([progress.step]))) > 1:
             raise ConfigError(
                 str(files.checkpoint),
@@ -101,7 +110,7 @@ class Attempt:
                 f"{task.name}: no training slice of fold {spec.fold} holds any of {', '.join(task.labels)}; do "
                 "labels name the values of the files?"
             )
-        self._earlier_s = max(progress.elapsed_s, spent_s)
+        self._earlier_s = max(progress.elapsed_s, again.spent_s)
         self._earlier: Readings = {}
         if earlier is not None:
             self._earlier = {"peak_memory_mb": progress.peak_memory_mb, "energy_j": progress.energy_j}
@@ -126,7 +135,7 @@ class Attempt:
                 yield epoch
             # What follows may take long, and needs nothing but this.
             self._save()
-        except (InterruptedTrialError, TimeLimitError):
+        except ENDS:
             self._save()
             raise
 
@@ -204,16 +213,9 @@ class Attempt:
     def _identity(self) -> str:
         return hashlib.sha256(self.spec.model_dump_json().encode()).hexdigest()
 
-    def _save_if_due(self) -> None:
-        # Several processes would have to meet for it; they save between epochs.
-        if self.loop.processes.count > 1:
-            return
-        if self._save_is_due():
-            self.loop.flush()
-            self._save()
-            self.loop.restart_clock()
-
     def _save_is_due(self) -> bool:
+        if not self.loop.processes.first:
+            return False
         # A large network on a slow disk must not spend its time on checkpoints.
         every = self.files.checkpoint_every_s and max(
             self.files.checkpoint_every_s, LEAST_TIME_BETWEEN * self._saving_s

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from medseg.components import one_line
 from medseg.errors import DataError
+from medseg.training.checkpoint_header import DAMAGE, METADATA, STRUCTURE, read_header, unpack
 from medseg.training.outcome import StorageError
 
 State = dict[str, Any]
@@ -36,9 +37,6 @@ _SIGNED = {"I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": tor
 _UNSIGNED = {"U64": torch.uint64, "U32": torch.uint32, "U16": torch.uint16, "U8": torch.uint8}
 _DTYPES = _FLOATS | _RARE | _SIGNED | _UNSIGNED | {"BOOL": torch.bool}
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
-_METADATA, _STRUCTURE = "__metadata__", "medseg.state"
-# What reading raises where the bytes are not what they should be.
-_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 def save_state(state: State, path: Path) -> None:
@@ -55,7 +53,7 @@ def save_state(state: State, path: Path) -> None:
     """
     kept: dict[Any, tuple[str, Tensor]] = {}
     structure = json.dumps(_pack(state, kept, "state"))
-    _write_atomically(path, dict(kept.values()), {_STRUCTURE: structure})
+    _write_atomically(path, dict(kept.values()), {STRUCTURE: structure})
 
 
 def load_state(path: Path) -> State | None:
@@ -73,9 +71,9 @@ def load_state(path: Path) -> State | None:
             return None
         try:
             metadata, tensors = _read(path)
-            state: State = _unpack(json.loads(metadata[_STRUCTURE]), tensors)
+            state: State = unpack(json.loads(metadata[STRUCTURE]), tensors)
             return state
-        except _DAMAGE as error:
+        except DAMAGE as error:
             aside = path.with_name(f"{path.name}.damaged")
             # Another process of the same trial may have been faster.
             with suppress(FileNotFoundError):
@@ -111,7 +109,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     with _storage("read", path):
         try:
             return _read(path)[1]
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise DataError(f"{path} is no whole safetensors file: {one_line(error)}") from error
 
 
@@ -138,20 +136,8 @@ def _key(key: Any, where: str) -> str | int:
     raise TypeError(f"keys in a checkpoint are str or int; {where} has {key!r}")
 
 
-def _unpack(node: Any, tensors: Mapping[str, Tensor]) -> Any:
-    if not isinstance(node, dict):
-        return node
-    ((kind, content),) = node.items()
-    if kind == "tensor":
-        return tensors[content]
-    if kind == "dict":
-        return {key: _unpack(item, tensors) for key, item in content}
-    items = (_unpack(item, tensors) for item in content)
-    return {"list": list, "tuple": tuple}[kind](items)
-
-
 def _write(file: io.BufferedWriter, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    header: dict[str, Any] = {_METADATA: dict(metadata)}
+    header: dict[str, Any] = {METADATA: dict(metadata)}
     # Wide elements first: each tensor then starts at a multiple of its element's size, as readers want it.
     ordered = sorted(tensors.items(), key=lambda item: -item[1].element_size())
     end = 0
@@ -171,13 +157,9 @@ def _write(file: io.BufferedWriter, tensors: Mapping[str, Tensor], metadata: Map
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        length = int.from_bytes(file.read(8), "little")
-        if not 0 < length <= size - 8:
-            raise ValueError("it has no header")
-        header = json.loads(file.read(length))
-        metadata: dict[str, str] = header.pop(_METADATA, {})
-        return metadata, {name: _read_tensor(file, entry, 8 + length, size) for name, entry in header.items()}
+        header, start, size = read_header(file)
+        metadata: dict[str, str] = header.pop(METADATA, {})
+        return metadata, {name: _read_tensor(file, entry, start, size) for name, entry in header.items()}
 
 
 def _read_tensor(file: io.BufferedReader, entry: dict[str, Any], start: int, size: int) -> Tensor:

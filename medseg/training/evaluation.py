@@ -8,15 +8,12 @@ from torch import Tensor
 
 from medseg.components import one_line
 from medseg.data import Case
+from medseg.errors import MedsegError
+from medseg.training.agree import agree, wish_to_end
 from medseg.training.evaluate import Predict, evaluate_cases, predictor
 from medseg.training.infer import mirrored, windowed
 from medseg.training.loop import Loop
-from medseg.training.outcome import (
-    InterruptedTrialError,
-    PredictionMemoryError,
-    Row,
-    is_out_of_memory,
-)
+from medseg.training.outcome import PredictionMemoryError, Row, is_out_of_memory
 from medseg.training.predictions import PredictionWriter
 from medseg.training.trial_data import TrialData
 
@@ -37,7 +34,7 @@ class Evaluation:
         # Without gradients twice as many slices fit wherever one training step did.
         self._batch = self._at_once = 2 * loop.progress.micro_batch
         self.should_stop: Callable[[], bool] = lambda: False
-        """Asked after every case, where a single process is at work."""
+        """Asked after every case."""
 
     def rows(
         self,
@@ -67,6 +64,7 @@ class Evaluation:
         mine = (cases if loop.processes.first else []) if alone else loop.processes.share(cases)
         found: list[tuple[str, list[Row], bool]] = []
         problems: list[str] = []
+        wish: MedsegError | None = None
         for measured in evaluate_cases(
             self._predict(flips),
             loop.spec.task,
@@ -83,8 +81,10 @@ class Evaluation:
             found.append((measured.case.id, measured.rows, measured.constant))
             if measured.problem:
                 problems.append(f"{measured.case.id}: {measured.problem}")
-            if loop.processes.count == 1 and self.should_stop():
-                raise InterruptedTrialError("stopped in an evaluation, checkpoint saved")
+            wish = wish_to_end(self.should_stop, "stopped in an evaluation, checkpoint saved")
+            if wish is not None:
+                break
+        agree(loop.processes, wish)
         if problems:
             log.warning(
                 "%d of %d %s cases could not be measured in full, first %s",

@@ -8,8 +8,12 @@ def rank() -> int:
 
     A single process may stand in an environment that a launcher left behind.
     """
-    several = _number("WORLD_SIZE", 1) > 1
-    return _number("RANK", 0) if several else 0
+    return _number("RANK", 0) if count() > 1 else 0
+
+
+def count() -> int:
+    """Returns how many processes the trial has."""
+    return _number("WORLD_SIZE", 1)
 
 
 def _number(name: str, otherwise: int) -> int:

@@ -11,11 +11,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from medseg.data import Prepared
+from medseg.training.agree import ENDS, agree, wish_to_end
 from medseg.training.batches import Batches
 from medseg.training.config import TrialSpec
 from medseg.training.instance_norm import speed_up_instance_norm
 from medseg.training.optimizer import WeightAverage, make_optimizer, restore_optimizer
-from medseg.training.outcome import DivergedError, Epoch, InterruptedTrialError, TimeLimitError, Validation
+from medseg.training.outcome import DivergedError, Epoch, Validation
 from medseg.training.placement import compiles, memory_format, set_up_device
 from medseg.training.processes import Processes
 from medseg.training.progress import Progress
@@ -24,8 +25,8 @@ from medseg.training.schedule import learning_rate, plateau_drops
 from medseg.training.stopwatch import Stopwatch
 from medseg.training.sync_norm import synchronise_batch_norm
 
-# Several processes ask one another only so often whether to stop: an answer makes all of them wait.
-STOP_EVERY = 10
+# Several processes ask one another only so often whether to stop or save: an answer makes all of them wait.
+MEET_EVERY = 10
 # Columns of a learning curve.
 CURVE = ("epoch", "step", "train_loss", "learning_rate", "score", "wall_s")
 
@@ -41,7 +42,8 @@ class Loop:
         train_slices: Indices of the training slices.
         validate: Scores the weights that the model holds when it is called.
         accelerator: Places and casts.
-        at_step: Called before every step, at which `state` is whole.
+        save_is_due: Asked between steps.
+        save: Called in all processes between two steps, when it is due in one of them; `state` is whole then.
 
     Raises:
         ConfigError: If the batch cannot be shared out among the processes.
@@ -56,10 +58,12 @@ class Loop:
         train_slices: Sequence[int],
         validate: Callable[[], Validation],
         accelerator: Accelerator,
-        at_step: Callable[[], None] = lambda: None,
+        save_is_due: Callable[[], bool] = lambda: False,
+        save: Callable[[], None] = lambda: None,
     ):
         self.spec, self.config = spec, spec.train
-        self.accelerator, self.validate, self.at_step = accelerator, validate, at_step
+        self.accelerator, self.validate = accelerator, validate
+        self.save_is_due, self.save = save_is_due, save
         self.processes = Processes(accelerator, self.config.batch_size)
         set_up_device(accelerator.device)
         self.memory_format = memory_format(model, accelerator.device, self.config.precision)
@@ -76,8 +80,7 @@ class Loop:
         self.compiled = compiles(self.config, accelerator.device)
         self._forward = torch.compile(self.model) if self.compiled else self.model
         self.loss = loss.to(accelerator.device)
-        own = self.processes.own
-        self.progress = Progress(micro_batch=min(self.config.micro_batch or own, own))
+        self.progress = Progress(micro_batch=self._largest(self.processes.count))
         self.best_weights: dict[str, Tensor] = {}
         self.average: WeightAverage | None = None
         if self.config.ema_decay is not None:
@@ -104,6 +107,7 @@ class Loop:
             "best": self.best_weights,
             "progress": {**vars(self.progress), "losses": list(self.progress.losses)},
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
+            "processes": self.processes.count,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -115,8 +119,17 @@ class Loop:
                 self.average.weights[name].copy_(tensor)
         self.best_weights = state["best"]
         self.progress = Progress(**state["progress"])
+        if self.progress.micro_batch == self._largest(state.get("processes", self.processes.count)):
+            # Memory never ran out; other processes, if there are, have other shares.
+            self.progress.micro_batch = self._largest(self.processes.count)
+        self.progress.micro_batch = min(self.progress.micro_batch, self.processes.own)
         if self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(state["scaler"])
+
+    def _largest(self, processes: int) -> int:
+        """Returns how many slices a process takes at once while memory lasts."""
+        share = self.config.batch_size // processes
+        return min(self.config.micro_batch or share, share)
 
     def epochs(self, should_stop: Callable[[], bool]) -> Iterator[Epoch]:
         """Runs what is left, one epoch at a time.
@@ -128,10 +141,6 @@ class Loop:
         # An epoch whose validation was interrupted still has its losses.
         while self.progress.step < self.config.epochs * self.config.steps_per_epoch or self.progress.losses:
             yield self._epoch(should_stop)
-
-    def restart_clock(self) -> None:
-        """Leaves out what happened since the last `flush`: it was no training."""
-        self._since = time.perf_counter()
 
     def flush(self) -> None:
         """Brings losses and times from the device; until then they stay there, since a GPU would have to wait."""
@@ -151,13 +160,11 @@ class Loop:
         self.model.train()
         try:
             while len(progress.losses) + len(self._pending) < self.config.steps_per_epoch:
-                self.at_step()
-                if self._stops(should_stop):
-                    raise InterruptedTrialError(f"stopped after step {progress.step}, checkpoint saved")
+                self._between_steps(should_stop)
                 self._pending.append(self._step(self._rate(progress.step)))
                 progress.step += 1
             self.flush()
-        except (InterruptedTrialError, TimeLimitError):
+        except ENDS:
             # All processes end here together. After any other error this one must not wait for the others.
             self.flush()
             raise
@@ -166,21 +173,17 @@ class Loop:
         progress.check_finite()
         return self._close_epoch()
 
-    def _stops(self, should_stop: Callable[[], bool]) -> bool:
-        if self.processes.count == 1:
-            return should_stop()
-        if self.progress.step % STOP_EVERY:
-            return False
-        # All must end at the same step and alike, or some would wait for the others for ever.
-        late: TimeLimitError | None = None
-        stop = False
-        try:
-            stop = should_stop()
-        except TimeLimitError as error:
-            late = error
-        if self.processes.any(late is not None):
-            raise late or TimeLimitError("another process of the trial ran out of time")
-        return self.processes.any(stop)
+    def _between_steps(self, should_stop: Callable[[], bool]) -> None:
+        """Ends where that is wanted, else keeps the state where that is due: in all processes at the same step."""
+        step = self.progress.step
+        if self.processes.count > 1 and step % MEET_EVERY and step % self.config.steps_per_epoch:
+            return
+        wish = wish_to_end(should_stop, f"stopped after step {step}, checkpoint saved")
+        (due,) = agree(self.processes, wish, self.save_is_due())
+        if due:
+            self.flush()
+            self.save()
+            self._since = time.perf_counter()
 
     def _close_epoch(self) -> Epoch:
         progress, config = self.progress, self.config

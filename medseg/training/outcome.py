@@ -7,7 +7,7 @@ from typing import Any, Literal
 from medseg.errors import DataError, MedsegError
 
 Status = Literal[
-    "complete", "interrupted", "diverged", "oom", "timeout", "data_error", "crashed", "infra_lost"
+    "complete", "pruned", "interrupted", "diverged", "oom", "timeout", "data_error", "crashed", "infra_lost"
 ]
 Row = dict[str, Any]
 
@@ -21,6 +21,8 @@ OUT_OF_MEMORY = (
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 )
+# Where gloo's messages come from, as all of them begin.
+GLOO = "/gloo/transport/"
 
 
 class DivergedError(MedsegError):
@@ -44,6 +46,10 @@ class TimeLimitError(MedsegError):
     """The trial ran longer than it may. Not the builtin TimeoutError, which a lost network disk raises, too."""
 
 
+class PrunedError(MedsegError):
+    """The trial was asked to end: its scores say that it would not be the best."""
+
+
 class PredictionMemoryError(MedsegError):
     """Memory ran out although a single slice was predicted."""
 
@@ -54,7 +60,10 @@ class InterruptedTrialError(MedsegError):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch reports; `samples_per_s` counts slices trained on per second of training steps so far."""
+    """What one epoch reports; `samples_per_s` counts slices trained on per second of training steps so far.
+
+    `earlier` is told once, when a trial goes on from its checkpoint: the scores of the epochs before.
+    """
 
     epoch: int
     step: int
@@ -64,6 +73,7 @@ class Epoch:
     best_score: float
     wall_s: float
     samples_per_s: float = 0.0
+    earlier: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
 
 
+def is_lost_process(error: BaseException) -> bool:
+    """Says whether another process of the trial is gone; gloo raises a plain RuntimeError for it."""
+    if any(kind.__name__ == "DistError" for kind in type(error).__mro__):
+        return True
+    return isinstance(error, RuntimeError) and GLOO in str(error)
+
+
 def classify(error: BaseException) -> tuple[Status, str]:
     """Maps an exception to a status word and one line of detail."""
     text = f"{type(error).__name__}: {error}".splitlines()[0][:500]
@@ -106,6 +123,8 @@ def classify(error: BaseException) -> tuple[Status, str]:
         return "interrupted", str(error)
     if isinstance(error, DivergedError):
         return "diverged", str(error)
+    if isinstance(error, PrunedError):
+        return "pruned", str(error)
     if isinstance(error, PredictionMemoryError):
         return "oom", str(error)
     if isinstance(error, TimeLimitError):
@@ -113,6 +132,8 @@ def classify(error: BaseException) -> tuple[Status, str]:
     if isinstance(error, StorageError):
         return "infra_lost", str(error)
     if isinstance(error, OSError) and error.errno in STORAGE:
+        return "infra_lost", text
+    if is_lost_process(error):
         return "infra_lost", text
     if isinstance(error, DataError):
         return "data_error", text

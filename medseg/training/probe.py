@@ -8,7 +8,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,20 +34,20 @@ def answer(request: Request) -> Answer:
     """Builds what a request names.
 
     Args:
-        request: `kind` (``"model"`` or ``"loss"``), `name`, `options`, `in_channels`, `out_channels`,
-            `image_size` (rows, columns); of a loss also `levels`, the sizes of the logits of a model with deep
-            supervision, full resolution first, or none.
+        request: `kind` (``"model"``, ``"loss"``, or ``"narrow"``: which options make a model tiny), `name`,
+            `options`, `in_channels`, `out_channels`, `image_size` (rows, columns); of a loss also `levels`, the
+            sizes of the logits of a model with deep supervision, full resolution first, or none.
 
     Returns:
-        `ok`; `options` with the defaults filled in; `parameters`, the number of trainable ones; `levels`, of a
-        model the sizes of its logits in training; `problems`, a list of `where` (a dotted path such as
-        ``"model.features"``) and `message`.
+        `ok`; `options` with the defaults filled in, of `narrow` only those to be written; `parameters`, the number of
+        trainable ones; `levels`, of a model the sizes of its logits in training; `problems`, a list of `where` (a
+        dotted path such as ``"model.features"``) and `message`.
     """
     kind = request["kind"]
     found: Answer = {"ok": False, "options": {}, "parameters": 0, "levels": [], "problems": []}
     try:
         component = Component(name=request["name"], options=request["options"])
-        found |= _model(component, request) if kind == "model" else _loss(component, request)
+        found |= KINDS[kind](component, request)
         json.dumps(found["options"], allow_nan=False)
     except ConfigError as error:
         found["problems"].append({"where": error.where, "message": error.message})
@@ -68,6 +68,19 @@ def _model(component: Component, request: Request) -> Answer:
         component, int(request["in_channels"]), int(request["out_channels"]), request["image_size"]
     )
     return {"options": options, "parameters": fit.parameters, "levels": [list(size) for size in fit.levels]}
+
+
+def _narrow(component: Component, request: Request) -> Answer:
+    """Finds options that make a model tiny: its `narrow` over those given, or alone where they don't go together."""
+    narrow = getattr(models.MODELS.load(component.name), "narrow", None)
+    if not isinstance(narrow, dict):
+        raise ConfigError("model", f"{component.name} has no options that make it narrow")
+    together = {**component.options, **narrow}
+    try:
+        models.resolve_options(Component(name=component.name, options=together))
+    except ConfigError:
+        return {"options": dict(narrow)}
+    return {"options": together}
 
 
 def _loss(component: Component, request: Request) -> Answer:
@@ -156,6 +169,13 @@ def _hint(component: Component, error: Exception, channels: int, levels: Sequenc
         f"{problem}; a loss is called with logits (B, {channels}, H, W) and class indices (B, H, W), one that wants "
         "them otherwise needs a class of one's own around it"
     )
+
+
+KINDS: Mapping[str, Callable[[Component, Request], Answer]] = {
+    "model": _model,
+    "loss": _loss,
+    "narrow": _narrow,
+}
 
 
 def main() -> None:

@@ -7,12 +7,13 @@ CPU and by NCCL on GPUs.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, gather_object
 from torch import Tensor
 
 from medseg.errors import ConfigError
@@ -20,12 +21,19 @@ from medseg.losses.reduce import across_processes
 from medseg.training.sync_norm import sum_over_processes
 
 Item = TypeVar("Item")
+# One process may predict for hours while the others wait; whoever started them notices if it died.
+PATIENCE = timedelta(days=2)
 # Kinds of processes among which a batch may be shared, in Accelerate's words.
 PLAIN = ("NO", "MULTI_CPU", "MULTI_GPU")
 
 
-def make_accelerator(precision: str, use_cpu: bool) -> Accelerator:
+def make_accelerator(precision: str, use_cpu: bool, unused: bool = False) -> Accelerator:
     """Returns a fresh Accelerator; a reused worker may have had one of another precision.
+
+    Args:
+        precision: Of the computation.
+        use_cpu: Stay on the CPU although a GPU is there.
+        unused: Some parameters may get no gradient in a step; of several processes none then waits for theirs.
 
     Raises:
         ConfigError: If the device cannot compute in this precision.
@@ -38,6 +46,10 @@ def make_accelerator(precision: str, use_cpu: bool) -> Accelerator:
             mixed_precision="no" if precision == "fp32" else precision,
             cpu=use_cpu,
             gradient_accumulation_steps=1,
+            kwargs_handlers=[
+                InitProcessGroupKwargs(timeout=PATIENCE),
+                DistributedDataParallelKwargs(find_unused_parameters=unused),
+            ],
         )
     if made.distributed_type.value not in PLAIN:
         raise ConfigError(
@@ -101,12 +113,13 @@ class Processes:
         mean: Tensor = self._accelerator.reduce(values, reduction="mean")
         return mean
 
-    def any(self, flag: bool) -> bool:
-        """Says whether a flag is set in any process; all must ask at the same time."""
+    def any(self, *flags: bool) -> list[bool]:
+        """Says which flags are set in any process; all must ask at the same time."""
         if self.count == 1:
-            return flag
-        total = self._accelerator.reduce(torch.tensor(float(flag), device=self._accelerator.device))
-        return bool(total.item())
+            return list(flags)
+        own = torch.tensor([float(flag) for flag in flags], device=self._accelerator.device)
+        total: Tensor = self._accelerator.reduce(own, reduction="sum")
+        return [count > 0 for count in total.tolist()]
 
     def share(self, items: Sequence[Item]) -> list[Item]:
         """Returns those of the items that this process works on."""

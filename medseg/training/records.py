@@ -1,5 +1,6 @@
 """What a trial says of itself when it ends: its result, its cost, and what it ran on."""
 
+import socket
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -54,6 +55,7 @@ def summarise(loop: Loop, value: float, started: datetime) -> Row:
         "peak_memory_mb": progress.peak_memory_mb or None,
         "energy_j": progress.energy_j,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "node": socket.gethostname(),
         "notes": "; ".join(progress.notes),
         "versions": _versions(),
         "started_at": started,

@@ -1,7 +1,8 @@
 """One training run from its description to case rows."""
 
 import gc
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 
 import torch
 
@@ -16,13 +17,21 @@ from medseg.training.outcome import (
     DivergedError,
     Epoch,
     PredictionMemoryError,
+    PrunedError,
     TimeLimitError,
     TrialResult,
     is_out_of_memory,
 )
-from medseg.training.trial_data import TrialData, TrialFiles, class_counts, open_data
+from medseg.training.trial_data import (
+    Again,
+    ShareMemoryError,
+    TrialData,
+    TrialFiles,
+    class_counts,
+    open_data,
+)
 
-__all__ = ["TrialData", "TrialFiles", "class_counts", "open_data", "run_trial"]
+__all__ = ["Again", "TrialData", "TrialFiles", "class_counts", "open_data", "run_trial"]
 
 
 def run_trial(
@@ -31,66 +40,64 @@ def run_trial(
     files: TrialFiles,
     should_stop: Callable[[], bool] = lambda: False,
     use_cpu: bool = False,
+    again: Again = Again(),  # noqa: B008 - frozen
 ) -> Generator[Epoch, None, TrialResult]:
     """Trains one trial, continuing from its checkpoint where there is one.
 
-    Where memory runs out it goes back to its last checkpoint and on with half the micro-batch.
+    Where memory runs out it goes back to its last checkpoint and on with half the micro-batch. Of several processes
+    the others do not know of it: whoever started them ends them, and starts them anew with `again`.
 
     Args:
         spec: The trial.
         data: Its task's data.
         files: Where checkpoint, weights and predictions go.
-        should_stop: Asked before every step; once true the trial saves itself and stops. A TimeLimitError that it
-            raises ends the trial.
+        should_stop: Asked before every step; once true the trial saves itself and stops. A TimeLimitError or a
+            PrunedError that it raises ends the trial.
         use_cpu: Stay on the CPU although a GPU is there.
+        again: What earlier processes of the trial left to take into account.
 
     Yields:
         A report per epoch.
 
     Returns:
-        What the trial leaves: `complete` with all its rows, or `diverged`, `oom` or `timeout` with its cost and
-        its curve. The checkpoint stays until the caller has written the rows and says `files.forget(status)`.
+        What the trial leaves: `complete` with all its rows, or `pruned`, `diverged`, `oom` or `timeout` with its cost
+        and its curve. The checkpoint stays until the caller has written the rows and says `files.forget(status)`.
 
     Raises:
         InterruptedTrialError: If stopped; the checkpoint is saved.
         StorageError: If a file cannot be written; the last checkpoint is whole.
+        ShareMemoryError: If memory ran out in this one of several processes.
         MedsegError: If the data, the model or a setting do not fit.
     """
     check_sizes(spec)
     check_depth(spec.task, data.dataset.cases)
-    most_at_once: int | None = None
-    happened: list[str] = []
-    spent_s = 0.0
     while True:
         attempt: Attempt | None = None
         try:
-            attempt = Attempt(spec, data, files, use_cpu, most_at_once, spent_s)
-            for number, text in enumerate(happened, 1):
-                attempt.note(text, said=number < len(happened))
-            yield from attempt.train(should_stop)
+            attempt = Attempt(spec, data, files, use_cpu, again)
+            for number, text in enumerate(again.happened, 1):
+                attempt.note(text, said=number < len(again.happened))
+            yield from _with_earlier(attempt.train(should_stop), attempt)
             return attempt.evaluate()
         except DivergedError as error:
             assert attempt is not None
             return attempt.result("diverged", str(error))
-        except TimeLimitError as error:
+        except (TimeLimitError, PrunedError) as error:
             if attempt is None:
                 raise
-            return attempt.result("timeout", str(error))
+            return attempt.result("pruned" if isinstance(error, PrunedError) else "timeout", str(error))
         except PredictionMemoryError as error:
             assert attempt is not None
             return attempt.result("oom", str(error))
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error) or attempt is None or attempt.loop.processes.count > 1:
+            if not is_out_of_memory(error) or attempt is None:
                 raise
             now = attempt.loop.progress.micro_batch
             if now == 1:
                 return attempt.result("oom", f"one slice at a time does not fit: {one_line(error)}"[:500])
-            most_at_once = (now + 1) // 2
-            spent_s = attempt.elapsed_s
-            happened.append(
-                f"out of memory with {now} slices at once at step {attempt.loop.progress.step}: goes on with "
-                f"{most_at_once}"
-            )
+            again = again.with_less(now, attempt.loop.progress.step, attempt.elapsed_s)
+            if attempt.loop.processes.count > 1:
+                raise ShareMemoryError(again) from error
         finally:
             if attempt is not None:
                 attempt.close()
@@ -99,6 +106,14 @@ def run_trial(
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _with_earlier(epochs: Iterable[Epoch], attempt: Attempt) -> Iterator[Epoch]:
+    """Adds to the first of the epochs what an earlier process had reported: whoever listens may not have heard it."""
+    for count, epoch in enumerate(epochs):
+        first = count == 0 and epoch.epoch > 1
+        scores = tuple(row["score"] for row in attempt.loop.progress.curves[:-1]) if first else ()
+        yield replace(epoch, earlier=scores)
 
 
 def check_sizes(spec: TrialSpec) -> None:

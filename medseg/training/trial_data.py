@@ -36,6 +36,10 @@ class TrialData:
         return counts
 
 
+OVER: tuple[Status, ...] = ("complete", "pruned", "diverged")
+"""How a trial ends that never goes on."""
+
+
 @dataclass(frozen=True)
 class TrialFiles:
     """Where a trial keeps what outlives it.
@@ -57,9 +61,50 @@ class TrialFiles:
 
         That of a trial which ran out of memory or time, or was stopped, stays: it may go on elsewhere.
         """
-        if status in ("complete", "diverged"):
+        if status in OVER:
             self.checkpoint.unlink(missing_ok=True)
             self.checkpoint.with_name(f"{self.checkpoint.name}.damaged").unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Again:
+    """What a trial that begins again has to take into account.
+
+    Args:
+        most_at_once: Largest micro-batch that may be tried; none: what the settings say.
+        spent_s: Seconds that it took so far; what was lost counts, too.
+        happened: What its row will say of it.
+    """
+
+    most_at_once: int | None = None
+    spent_s: float = 0.0
+    happened: tuple[str, ...] = ()
+
+    def with_less(self, at_once: int, step: int, spent_s: float) -> "Again":
+        """Returns how to go on after memory ran out.
+
+        Args:
+            at_once: Slices that were too many.
+            step: When.
+            spent_s: Seconds that the trial took so far.
+        """
+        less = (at_once + 1) // 2
+        text = f"out of memory with {at_once} slices at once at step {step}: goes on with {less}"
+        return Again(less, spent_s, (*self.happened, text))
+
+
+class ShareMemoryError(MemoryError):
+    """Memory ran out in one of several processes; the others wait for it and must be ended.
+
+    Args:
+        again: How all of them may go on.
+    """
+
+    def __init__(self, again: Again):
+        self.again = again
+        super().__init__(
+            "memory ran out in one of the processes, the trial may go on with a smaller micro_batch"
+        )
 
 
 def open_data(task: TaskSpec, root: Path | None, cache: Path, beside: Path | None = None) -> TrialData:

@@ -1,13 +1,12 @@
 """Generates short-axis cine stacks in ACDC's download layout."""
 
-import gzip
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medseg.data.phantom.heart import GROUPS
 from medseg.data.phantom.stack import draw_stack, paint_surroundings, render
+from medseg.data.phantom.volume import save_volume
 from medseg.tasks import PhantomSpec
 
 TEST_SHARE = 0.4
@@ -47,15 +46,5 @@ def _write_patient(rng: np.random.Generator, group: str, folder: Path) -> None:
     for frame, systole in ((first, 0.0), (last, 1.0)):
         image, label = render(rng, stack, surroundings, systole)
         stem = f"{folder.name}_frame{frame:02d}"
-        _save(image.astype(np.int16), stack.spacing_mm, folder / f"{stem}.nii.gz")
-        _save(label, stack.spacing_mm, folder / f"{stem}_gt.nii.gz")
-
-
-def _save(volume: NDArray[np.generic], spacing_mm: tuple[float, float, float], path: Path) -> None:
-    import nibabel
-
-    # As in ACDC: the header's voxel sizes are right, the affine is not to be trusted for spacing.
-    picture = nibabel.Nifti1Image(volume.transpose(2, 1, 0), np.diag([-1.0, -1.0, 1.0, 1.0]))
-    picture.header.set_zooms(spacing_mm[::-1])
-    # A fixed time in the gzip header keeps the files bitwise the same.
-    path.write_bytes(gzip.compress(picture.to_bytes(), compresslevel=6, mtime=0))
+        save_volume(image.astype(np.int16), stack.spacing_mm, folder / f"{stem}.nii.gz")
+        save_volume(label, stack.spacing_mm, folder / f"{stem}_gt.nii.gz")

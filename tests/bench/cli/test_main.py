@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bench.cli import commands
+from bench.cli import run_command
 from bench.cli.commands import parse_roots
 from bench.cli.main import cli, main
-from bench.errors import EXIT_CODES, SuiteError
+from bench.errors import EXIT_CODES, EngineError, SuiteError
+from bench.plan import probe
+from bench.plan.probe import Answer
+from bench.results.bucket_errors import UnreachableError
 from medseg.models import MODELS
 from medseg.training.outcome import StorageError
+from medseg.training.probe import answer
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 
@@ -34,18 +38,41 @@ def test_planning_imports_neither_torch_nor_ray():
     assert python(code).strip() == "[]"
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device", "x"), StorageError("x: disk full")])
-def test_a_disk_that_fails_is_one_line_and_exit_code_4(error, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("error", "said", "code"),
+    [
+        (OSError(28, "No space left on device", "x"), "x: No space left on device", 4),
+        (OSError(30, "Read-only file system"), "Read-only file system", 4),
+        (UnreachableError("cannot read s3://b/x: gone", "s3://b/x"), "cannot read s3://b/x: gone", 4),
+        (OSError("[Errno of another kind]"), "[Errno of another kind]", 4),
+        (StorageError("x: disk full"), "x: disk full", 4),
+        (EngineError("Ray's node on this machine died"), "Ray's node on this machine died", 6),
+    ],
+)
+def test_what_fails_under_a_run_is_one_line_and_an_exit_code(error, said, code, monkeypatch, capsys):
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr(commands, "run_command", fail)
+    monkeypatch.setattr(run_command, "run_command", fail)
     monkeypatch.setattr(sys, "argv", ["bench", "run", "suite.yaml"])
     monkeypatch.setattr(sys, "path", list(sys.path))
     with pytest.raises(SystemExit) as caught:
         main()
-    assert caught.value.code == 4
-    assert capsys.readouterr().err == f"bench: {error}; what was computed is kept, the same command goes on\n"
+    assert caught.value.code == code
+    assert capsys.readouterr().err == f"bench: {said}; what was computed is kept, the same command goes on\n"
+
+
+def test_a_suite_that_cannot_run_here_is_told_no_way_to_go_on(monkeypatch, capsys):
+    def fail(*arguments):
+        raise EngineError("a trial of unet needs 64 CPU cores", goes_on=False)
+
+    monkeypatch.setattr(run_command, "run_command", fail)
+    monkeypatch.setattr(sys, "argv", ["bench", "run", "suite.yaml"])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 6
+    assert capsys.readouterr().err == "bench: a trial of unet needs 64 CPU cores\n"
 
 
 def test_help_names_every_command_and_exit_code():
@@ -76,3 +103,26 @@ def test_roots_are_read(tmp_path):
 def test_a_malformed_root_is_one_line(pair):
     with pytest.raises(SuiteError, match="expected NAME=PATH"):
         parse_roots((pair,))
+
+
+SMALL = """
+suite: small
+tasks: [{name: phantom-lung, phantom: {patients: 6}, image_size: [32, 32], split: {folds: 2}}]
+models: [{name: unet, options: {features: [4, 8]}}]
+losses: [ce, dice]
+train: {epochs: 3, steps_per_epoch: 5, batch_size: 2}
+claims: [{id: c, task: phantom-lung, better: {loss: ce}, than: {loss: dice}}]
+"""
+
+
+def test_a_plan_says_what_it_adds_up_to_at_both_scales(tmp_path, monkeypatch):
+    monkeypatch.setattr(probe, "_ask", lambda requests: [Answer(**answer(r.to_json())) for r in requests])
+    (tmp_path / "small.yaml").write_text(SMALL)
+    monkeypatch.setenv("COLUMNS", "120")
+    whole = CliRunner().invoke(cli, ["plan", str(tmp_path / "small.yaml")])
+    assert whole.exit_code == 0, whole.output
+    assert "final: 2 trials, 6 epochs, 30 steps, 60 slices seen\na trial takes 1 core, 2 GB\n" in whole.output
+    small = CliRunner().invoke(cli, ["plan", str(tmp_path / "small.yaml"), "--scale", "smoke"])
+    assert small.exit_code == 0, small.output
+    assert small.output.startswith("smoke: generated data; tiny networks; 2 of 2 studies; 1 final trial each")
+    assert "final: 2 trials, 4 epochs, 8 steps, 32 slices seen" in small.output

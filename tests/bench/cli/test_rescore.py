@@ -108,7 +108,7 @@ def test_what_is_typed_is_passed_on(rescore, tmp_path):
         "3",
     )
     _, _, (folder, options) = rescore(Summary((OLD,), 1, ()), *typed)
-    assert folder == tmp_path / "mine"
+    assert folder.folder == tmp_path / "mine"
     assert options.asked == Asked(("assd", "nsd"), {"LV": 2.0, "RV": 3.0})
     assert options.roots == {"acdc": Path("/x")}
     assert (options.dry_run, options.processes) == (True, 3)

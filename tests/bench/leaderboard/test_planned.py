@@ -1,8 +1,12 @@
 import pandas as pd
 
-from bench.leaderboard.planned import PlannedStudy, relabel, within_plan
+from bench.leaderboard.planned import PlannedStudy, read_planned, relabel, within_plan
+from bench.results.counting import Limits
+from bench.results.store import Store
 
-STUDY = PlannedStudy("s1", "lung", "U-Net + dice", {"model": "U-Net"}, tune_total=2, runs=((0, 0), (0, 1)))
+STUDY = PlannedStudy(
+    "s1", "lung", "U-Net + dice", {"model": "U-Net"}, runs=((0, 0), (0, 1)), limits=Limits(numbers=2)
+)
 
 
 def trials(*rows) -> pd.DataFrame:
@@ -31,5 +35,13 @@ def test_what_a_smaller_plan_does_not_ask_for_is_left_out():
 
 def test_an_unknown_plan_leaves_everything():
     rows = trials(("s1", "tune", 9, 0, 0), ("s1", "final", -1, 3, 3))
-    unknown = PlannedStudy("s1", "lung", "e", {}, tune_total=None, runs=())
+    unknown = PlannedStudy("s1", "lung", "e", {}, runs=())
     assert len(within_plan(rows, [unknown])) == 2
+
+
+def test_limits_are_read_from_suites_of_any_version(tmp_path):
+    study = {"id": "s", "task": "lung", "entry": "e"}
+    counts = {"numbers": 3, "epochs": None, "most": {"gmacs": 4.0}, "of a later version": 1}
+    Store(tmp_path).write_suite({"studies": [study | {"counts": counts}, study | {"tune_total": 2}, study]})
+    found = [planned.limits for planned in read_planned(Store(tmp_path))]
+    assert found == [Limits(numbers=3, most={"gmacs": 4.0}), Limits(numbers=2), Limits()]

@@ -21,6 +21,7 @@ from bench.leaderboard import (
     show,
 )
 from bench.leaderboard.columns import columns, count_text, duration, p_text
+from bench.leaderboard.notes import notice
 
 CLAIMS = [
     {
@@ -169,6 +170,19 @@ def test_json_is_strict_and_complete(answered: Answered) -> None:
     ]
 
 
+def test_a_notice_stands_above_everything_in_every_format(answered: Answered) -> None:
+    assert notice({"suite": "full"}) == ""
+    above = notice({"suite": "full-smoke", "scale": "smoke"})
+    assert above.startswith("Smoke run: generated data")
+    assert render(*answered, "md", above).startswith(f"**{above}**")
+    rows = csv.DictReader(io.StringIO(render(*answered, "csv", above)))
+    assert {row["notice"] for row in rows} == {above}
+    assert json.loads(render(*answered, "json", above))["notice"] == above
+    page = Console(file=io.StringIO(), width=200, no_color=True)
+    page.print(Leaderboard(*answered, above))
+    assert page.file.getvalue().startswith("Smoke run: generated data")  # type: ignore[attr-defined]
+
+
 def test_claims_are_under_the_tables(answered: Answered) -> None:
     text = terminal(answered, 200)
     assert "dice > ce + 0.005 in dice on lung" in text
@@ -179,14 +193,14 @@ def test_claims_are_under_the_tables(answered: Answered) -> None:
 def test_empty_boards_render(world: Any) -> None:
     world.tune("unet")
     boards = build(world.store)
-    assert "lung: nothing to rank yet" in terminal(answer(world), 100)
+    assert "lung: nothing to rank" in terminal(answer(world), 100)
     assert "not ranked: unet + dice (no final trials yet)" in render(boards, style="md")
     assert render(boards, style="csv") == "task,entry\n"
     assert json.loads(render(boards, style="json"))["boards"][0]["rows"] == []
 
 
 def test_show_writes_files_and_prints(full: Any, tmp_path: Path) -> None:
-    root = full.store.root.parent
+    root = full.store.root.folder.parent
     console = Console(file=io.StringIO(), width=120)
     show(None, root, console=console)
     assert "dice-wins" in console.file.getvalue()  # type: ignore[attr-defined]

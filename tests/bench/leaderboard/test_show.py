@@ -28,7 +28,7 @@ def results(shared_world: Any) -> Path:
             cases.append(shared_world.case(row["trial"], patient, "dice", value, status))
         shared_world.store.write(row, cases, [])
     shared_world.store.write_suite({"claims": [CLAIM], "tasks": [{"name": "lung", "empty_policy": "nnunet"}]})
-    return Path(shared_world.store.root)
+    return Path(shared_world.store.root.folder)
 
 
 def bench(

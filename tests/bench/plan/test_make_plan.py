@@ -14,7 +14,10 @@ from PIL import Image
 from bench.errors import DataMissingError, SuiteError
 from bench.plan import Plan, describe, make_plan, probe
 from bench.plan.identity import trial_id
+from bench.plan.totals import describe_totals
+from bench.results.counting import Limits
 from bench.suite import load_suite, parse_suite
+from medseg.models import MODELS
 from medseg.training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -126,6 +129,14 @@ class TestStudyIds:
             # What is written out although it is the default.
             {"train": {"learning_rate": 1e-3, "epochs": 10}},
             {"train": {"recipe": "adam"}},
+            {
+                "tune": {
+                    **BASE["tune"],
+                    "sampler": {"name": "tpe", "startup": 10},
+                    "window": 4,
+                    "pruner": "none",
+                }
+            },
             {"keep_predictions": True},
             {"models": [{**UNET, "options": {"dropout": 0, "features": [4, 8]}}, RESUNET]},
             {"tasks": [{**TINY, "title": "Lungs"}]},
@@ -147,6 +158,10 @@ class TestStudyIds:
             {"tune": {**BASE["tune"], "fold": 1}},
             {"tune": {**BASE["tune"], "epochs": 3}},
             {"tune": {**BASE["tune"], "sampler": "random"}},
+            {"tune": {**BASE["tune"], "sampler": {"name": "tpe", "startup": 3}}},
+            {"tune": {**BASE["tune"], "window": 8}},
+            {"tune": {**BASE["tune"], "pruner": "median"}},
+            {"tune": {**BASE["tune"], "constraints": {"gmacs": 1}}},
             {"tune": {**BASE["tune"], "space": {"train.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}}},
             {"tune": None},
             {"tasks": [{**TINY, "image_size": [32, 64]}]},
@@ -157,6 +172,32 @@ class TestStudyIds:
     def test_what_defines_the_search_matters(self, cache: Path, change: dict[str, Any]) -> None:
         before, after = set(ids(planned(cache)).values()), set(ids(planned(cache, **change)).values())
         assert not before & after
+
+
+def test_a_window_means_nothing_to_a_sampler_that_asks_for_no_score(cache: Path) -> None:
+    blind = {**BASE["tune"], "sampler": "random"}
+    assert ids(planned(cache, tune=blind)) == ids(planned(cache, tune={**blind, "window": 2}))
+
+
+def test_a_grid_has_as_many_trials_as_settings(cache: Path) -> None:
+    space = {
+        "train.batch_size": {"low": 8, "high": 24, "step": 8},
+        "train.optimizer": {"choices": ["adam", "sgd"]},
+    }
+    grid = {"budget": {"trials": 50}, "sampler": "grid", "space": space}
+    assert {(s.tune_total, s.tune_limit) for s in planned(cache, tune=grid).studies} == {(6, 6)}
+    few = {**grid, "budget": {"trials": 4}}
+    assert {study.tune_total for study in planned(cache, tune=few).studies} == {4}
+
+
+def test_a_sampler_that_cannot_search_the_space_is_refused_with_its_place(cache: Path) -> None:
+    with pytest.raises(SuiteError) as caught:
+        planned(cache, tune={**BASE["tune"], "sampler": "cmaes"})
+    place, text = caught.value.problems[0]
+    assert place is not None
+    assert text.startswith(
+        "unet + dice: cmaes needs 2 ranges that are always active, got train.learning_rate;"
+    )
 
 
 def test_trials_of_an_enlarged_suite_are_found_again(cache: Path) -> None:
@@ -299,11 +340,6 @@ def test_searched_options_are_tried_at_their_ends(cache: Path, space: dict[str, 
     assert all(int(line.split(":")[1]) > 20 for line in found), found
 
 
-def test_several_processes_are_not_there_yet(cache: Path) -> None:
-    (found,) = refused(cache, models=[UNET, {**RESUNET, "resources": {"processes": 2}}])
-    assert found.endswith("resunet: trials of several processes are not supported yet, got processes 2")
-
-
 def test_missing_data_name_the_line_and_how_to_give_them(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,6 +354,22 @@ def test_missing_data_name_the_line_and_how_to_give_them(
     assert caught.value.exit_code == 3
 
 
+def test_what_takes_long_begins_once_all_data_are_there(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def plan_with(tasks: list[Any], **changes: Any) -> None:
+        tree = {**BASE, "tasks": tasks, **changes}
+        loaded = parse_suite(yaml.safe_dump(tree, sort_keys=False), Path("s.yaml"))
+        make_plan(loaded, {}, cache, begin=lambda: begun.append("data are there"))
+
+    monkeypatch.delenv("MEDSEG_DATA", raising=False)
+    with pytest.raises(DataMissingError):
+        plan_with([TINY, "acdc-lv"])
+    assert begun == []
+    plan_with([TINY])
+    assert begun == ["data are there"]
+
+
 def test_too_few_patients_for_the_folds(cache: Path) -> None:
     with pytest.raises(DataMissingError, match=r"^s\.yaml:3:3: .*9 folds need at least 9 patients"):
         planned(cache, tasks=[{**TINY, "split": {"folds": 9}}], tune=None)
@@ -330,10 +382,9 @@ def test_everything_wrong_is_said_at_once(cache: Path, monkeypatch: pytest.Monke
         roots={"acdcc": Path("/x")},
         tasks=[TINY, "acdc-lv"],
         models=[{"name": "unet", "options": {"depth": 3}}],
-        resources={"processes": 2},
         tune=None,
     )
-    assert len(found) == 5, found
+    assert len(found) == 4, found
     assert found[0].startswith(
         "None: --data acdcc: unknown data set, did you mean 'acdc'? (choices: acdc, covid"
     )
@@ -373,6 +424,7 @@ def test_the_resolved_suite_is_json_without_paths(cache: Path) -> None:
     assert resolved["plan"] == plan.hash
     assert [study["id"] for study in resolved["studies"]] == [study.id for study in plan.studies]
     assert resolved["tasks"][0]["image_size"] == [32, 32]
+    assert [Limits(**study["counts"]) for study in resolved["studies"]] == [s.limits for s in plan.studies]
 
 
 def test_a_plan_is_described_row_by_row(cache: Path) -> None:
@@ -399,6 +451,33 @@ def test_the_real_data_are_planned(cache: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(plan.studies) == 4
     assert plan.data["acdc-multiclass"].patients == 16
     assert len(plan.data["acdc-multiclass"].split.test) == 4
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real data are not beside the repository")
+def test_the_full_suite_is_planned_on_real_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are tried tiny and on small images: `bench plan` takes half a minute to build them as they are."""
+
+    def ask(requests: Sequence[probe.Request]) -> list[probe.Answer]:
+        from medseg.training.probe import answer
+
+        trees = [{**request.to_json(), "image_size": [32, 32]} for request in requests]
+        for tree in trees:
+            if tree["kind"] == "model":
+                tree["options"] = {**MODELS.load(tree["name"]).narrow, **tree["options"]}
+        return [probe.Answer.model_validate(answer(tree)) for tree in trees]
+
+    monkeypatch.setattr(probe, "_ask", ask)
+    monkeypatch.setenv("MEDSEG_DATA", str(SHARED))
+    plan = make_plan(load_suite(ROOT / "suites" / "full.yaml"), {}, tmp_path)
+    assert len(plan.studies) == 140
+    patients = {name: (data.patients, len(data.split.test)) for name, data in plan.data.items()}
+    assert patients == dict.fromkeys(("acdc-lv", "acdc-rv", "acdc-multiclass"), (16, 4)) | {
+        "covid-lung": (18, 4)
+    }
+    assert describe_totals(plan)[:2] == [
+        "tuning: 2,800 trials, 56,000 epochs, 14,000,000 steps, 224,000,000 slices seen",
+        "final: 2,100 trials, 210,000 epochs, 52,500,000 steps, 840,000,000 slices seen",
+    ]
 
 
 def own_data(root: Path, patients: int = 6) -> dict[str, Any]:

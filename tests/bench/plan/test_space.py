@@ -4,7 +4,7 @@ from bench.plan.parameter import default_setting, is_active
 from bench.plan.space import build_space
 from bench.plan.study import Choice
 from bench.suite.resolve import Placed
-from bench.suite.schema import ParameterSpec
+from bench.suite.search import ParameterSpec
 from medseg.config import Component
 from medseg.training.config import TrainConfig
 

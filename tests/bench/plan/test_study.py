@@ -5,8 +5,10 @@ import pytest
 from pydantic import ValidationError
 
 from bench.plan.parameter import Parameter, default_setting, is_active, put
-from bench.plan.study import LEAST_TRIAL_S, Budget, Choice, Study
+from bench.plan.study import Budget, Choice, Study
+from bench.results.counting import Limits
 from bench.suite.schema import Resources
+from bench.suite.search import PrunerSpec, SamplerSpec
 from medseg.config import Component
 from medseg.tasks import TASKS
 from medseg.training.config import AugmentConfig, TrainConfig
@@ -42,7 +44,7 @@ def study(**changes: Any) -> Study:
         losses=(FOCAL,),
         space=SPACE,
         budget=Budget(trials=5),
-        sampler="tpe",
+        sampler=SamplerSpec(),
         seed=3,
         fold=1,
         tune_epochs=4,
@@ -132,33 +134,6 @@ def test_the_trials_that_a_budget_pays_for(budget: Budget | None, total: int) ->
     assert study(budget=budget).tune_total == total
 
 
-@pytest.mark.parametrize("budget", [Budget(trials=3), Budget(epochs=12)])
-def test_a_budget_of_trials_or_epochs_is_spent_exactly(budget: Budget) -> None:
-    made = study(budget=budget)
-    assert made.budget_left([])
-    assert made.budget_left([1.0, None])
-    assert not made.budget_left([1.0, None, None])
-
-
-def test_a_budget_of_device_time_counts_what_runs() -> None:
-    made = study(budget=Budget(device_hours=0.01))
-    assert made.budget_left([17.0, 17.0])
-    assert not made.budget_left([17.0, 19.0])
-    # What still runs is taken to cost as much as the others.
-    assert not made.budget_left([18.0, None])
-    assert made.budget_left([10.0, None])
-
-
-def test_a_study_whose_trials_all_fail_at_once_ends() -> None:
-    made = study(budget=Budget(device_hours=10 * LEAST_TRIAL_S / 3600))
-    assert made.budget_left([0.0] * 9)
-    assert not made.budget_left([0.0] * 10)
-
-
-def test_without_a_budget_nothing_is_tuned() -> None:
-    assert not study(budget=None).budget_left([])
-
-
 def test_a_budget_has_one_unit() -> None:
     with pytest.raises(ValueError, match="exactly one of"):
         Budget(trials=1, epochs=2)
@@ -178,3 +153,40 @@ def test_put_copies_what_it_changes_on_the_way() -> None:
     put(tree, "b.c", 3)
     assert tree == {"a": {"x": 1, "y": 2}, "b": {"c": 3}}
     assert inner == {"x": 1}
+
+
+def test_how_many_trials_count_shows_later_where_pruned_ones_leave_epochs_to_others() -> None:
+    by_epochs = study(budget=Budget(epochs=11))
+    assert (by_epochs.tune_total, by_epochs.tune_limit) == (2, 2)
+    pruned = replace(by_epochs, pruner=PrunerSpec(name="asha"))
+    assert (pruned.tune_total, pruned.tune_limit) == (2, None)
+    assert replace(pruned, budget=Budget(trials=5)).tune_limit == 5
+    assert study(budget=Budget(device_hours=1)).tune_limit is None
+    assert study(budget=None).tune_limit == 0
+    assert study(most_settings=3).tune_total == 3
+
+
+@pytest.mark.parametrize(
+    ("budget", "pruner", "limits"),
+    [
+        (Budget(trials=5), "asha", Limits(numbers=5, tune_epochs=4)),
+        (Budget(epochs=11), "none", Limits(numbers=2, tune_epochs=4)),
+        (Budget(epochs=11), "asha", Limits(epochs=11, tune_epochs=4)),
+        (Budget(device_hours=0.5), "none", Limits(device_s=1800.0, tune_epochs=4)),
+        (None, "none", Limits(numbers=0, tune_epochs=4)),
+    ],
+)
+def test_limits_say_which_tuning_trials_count(budget: Budget | None, pruner: Any, limits: Limits) -> None:
+    found = study(budget=budget, pruner=PrunerSpec(name=pruner), tune_epochs=4).limits
+    assert found == limits
+    assert study(constraints={"gmacs": 4.0}).limits.most == {"gmacs": 4.0}
+
+
+def test_what_a_setting_costs_too_much_is_a_share_of_the_limit() -> None:
+    limited = study(constraints={"gmacs": 4.0, "parameters": 1e6})
+    assert limited.excess({"gmacs": 5.0, "parameters": 5e5, "device_s": 9.0}) == {
+        "gmacs": 0.25,
+        "parameters": -0.5,
+    }
+    assert limited.excess({"device_s": 9.0}) == {}
+    assert study().excess({"gmacs": 5.0}) == {}

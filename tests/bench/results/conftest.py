@@ -56,6 +56,7 @@ def trial_row() -> Rows:
             "compiled": False,
             "memory_format": "channels_last",
             "notes": "out of memory: micro-batch 4 -> 2",
+            "node": "host-7",
             "device": "cpu",
             "code": "c0de" * 16,
             "data": "data0",

@@ -27,7 +27,7 @@ def hd(case_row, **changes):
 
 
 def contents(store):
-    return {path: path.read_bytes() for path in store.root.rglob("*.parquet")}
+    return {path: path.read_bytes() for path in store.root.folder.rglob("*.parquet")}
 
 
 def test_rows_of_another_metric_come_after_the_others(store, case_row):
@@ -40,7 +40,7 @@ def test_rows_of_another_metric_come_after_the_others(store, case_row):
     assert after["definition"].tolist() == ["dice/v1"] * 2 + ["hd/v1"] * 2
     assert set(after["code"]) == {CODE}
     assert set(after["attempt"]) == {1}
-    (part,) = (store.root / "cases").glob("*.parquet")
+    (part,) = (store.root.folder / "cases").glob("*.parquet")
     assert VERSION_KEY in pq.read_schema(part).metadata
 
 
@@ -99,7 +99,7 @@ def test_a_write_that_fails_leaves_the_part_whole(store, case_row, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         store.add_cases(TRIAL, CODE, 1, [hd(case_row)])
     assert contents(store) == before
-    assert not list(store.root.rglob(".tmp-*"))
+    assert not list(store.root.folder.rglob(".tmp-*"))
 
 
 def test_a_kill_before_the_last_step_leaves_the_part_whole(store, case_row):
@@ -114,7 +114,7 @@ def test_a_kill_before_the_last_step_leaves_the_part_whole(store, case_row):
     killed = subprocess.run([sys.executable, "-c", script, *arguments], check=False)
     assert killed.returncode == -9
     # The draft was whole, and nobody takes it for the part.
-    assert len(list(store.root.rglob(".tmp-*"))) == 1
+    assert len(list(store.root.folder.rglob(".tmp-*"))) == 1
     assert contents(store) == before
     assert len(store.add_cases(TRIAL, CODE, 1, rows).added) == 1
     assert store.cases()["definition"].tolist() == ["dice/v1", "dice/v1", "hd/v1"]

@@ -18,9 +18,9 @@ def test_newest_by_default(tmp_path: Path, trial_row: Callable[..., dict[str, An
         for part in (tmp_path / name / "trials").iterdir():
             os.utime(part, (1e9 - age, 1e9 - age))
     (tmp_path / "empty" / "trials").mkdir(parents=True)
-    assert find_results(None, tmp_path) == tmp_path / "quick"
-    assert find_results(tmp_path / "full", Path("nowhere")) == tmp_path / "full"
-    assert find_results(Path("full"), tmp_path) == tmp_path / "full"
+    assert find_results(None, tmp_path).folder == tmp_path / "quick"
+    assert find_results(tmp_path / "full", Path("nowhere")).folder == tmp_path / "full"
+    assert find_results(Path("full"), tmp_path).folder == tmp_path / "full"
     with pytest.raises(ResultsError, match=r"fast: no results there; .* holds full, quick"):
         find_results(Path("fast"), tmp_path)
 

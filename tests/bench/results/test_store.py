@@ -130,7 +130,7 @@ def test_other_code_stands_beside(tmp_path: Path, trial_row: Rows, case_row: Row
 
 
 @pytest.mark.parametrize("status", ["interrupted", "infra_lost"])
-def test_a_lost_worker_never_replaces_a_complete_result(
+def test_a_lost_worker_never_replaces_a_decided_result(
     tmp_path: Path, trial_row: Rows, case_row: Rows, status: str
 ) -> None:
     store = Store(tmp_path)
@@ -141,6 +141,8 @@ def test_a_lost_worker_never_replaces_a_complete_result(
     assert store.write(trial_row(status="diverged"), [], [])
     assert list(store.trials()["status"]) == ["diverged"]
     assert store.cases().empty
+    assert not store.write(trial_row(status=status), [], [])
+    assert list(store.trials()["status"]) == ["diverged"]
 
 
 @pytest.mark.parametrize("crash_at", range(3))
@@ -239,9 +241,9 @@ def damage_columns(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_truncate, "damaged or not Parquet .*delete .* and run the suite again"),
+        (damage_truncate, "damaged or not Parquet .*`bench run SUITE` (sets aside|then makes)"),
         (damage_alien, "not a results file of medseg-bench; move it out"),
-        (damage_newer, "written with results schema 4, this medseg-bench reads up to 3; install a newer one"),
+        (damage_newer, "written with results schema 5, this medseg-bench reads up to 4; install a newer one"),
         (damage_columns, "not a .* file of medseg-bench: missing column trial"),
     ],
 )
@@ -319,7 +321,7 @@ def test_results_of_version_1_are_read_beside_todays(
     assert (len(VERSION_1), VERSION_1[0], VERSION_1[-1]) == (35, "trial", "device_s")
     assert {name: old[name] for name in VERSION_1} == {name: trial_row()[name] for name in VERSION_1}
     added = set(new) - set(VERSION_1)
-    assert added >= {"gmacs", "compiled", "micro_batch", "notes"}
+    assert added >= {"gmacs", "compiled", "micro_batch", "notes", "node"}
     assert all(pd.isna(old[name]) for name in added)
     assert store.trials()["compiled"].dtype == pd.BooleanDtype()
     assert store.cases()["phase"].tolist() == ["", "ED"]
@@ -338,12 +340,16 @@ def test_results_of_version_2_have_no_phase(
         table = pq.read_table(path)
         if path.parent.name == "cases":
             table = table.select(CASES_UP_TO_2)
+        elif path.parent.name == "trials":
+            table = table.drop_columns(["node"])
         pq.write_table(table.replace_schema_metadata({VERSION_KEY: "2"}), path)
     expected = case_row(phase="") | {"code": trial_row()["code"], "attempt": 1}
     assert (len(CASES_UP_TO_2), CASES_UP_TO_2[0], CASES_UP_TO_2[-1]) == (14, "trial", "value")
     assert store.cases().iloc[0].to_dict() == expected
     assert store.cases()["phase"].tolist() == ["", ""]
-    assert store.trials().iloc[0].to_dict() == trial_row()
+    (old,) = store.trials().to_dict("records")
+    assert pd.isna(old.pop("node"))
+    assert old == {name: value for name, value in trial_row().items() if name != "node"}
     # A volume in mL may stand beside them.
     store.write(trial_row(trial="b", minutes=1), [case_row(trial="b", unit="mL", phase="ES")], [])
     assert store.cases()[["phase", "unit"]].iloc[-1].tolist() == ["ES", "mL"]

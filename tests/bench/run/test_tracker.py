@@ -1,11 +1,8 @@
-import io
 from types import SimpleNamespace
 
 import pytest
-from rich.console import Console
 
 from bench.run import tracker as module
-from bench.run.progress import Display, duration
 from bench.run.tracker import StudyState, Tracker
 
 
@@ -58,19 +55,51 @@ def test_an_interrupted_trial_is_not_done(clock):
     assert tracker.studies["s"].running == 0
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (185, "3:05 min"), (8100, "2:15 h")]
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
+def test_a_pruned_trial_is_done_and_no_failure(clock):
+    tracker = Tracker({"s": state()}, slots=1, started=clock.s)
+    tracker.job_started(job(0))
+    tracker.epoch_done(job(0), 1)
+    tracker.job_ended(job(0), "pruned", None)
+    study = tracker.studies["s"]
+    assert (study.tune_done, study.failed, study.pruned, study.best) == (1, 0, 1, None)
 
 
-def test_the_display_shows_every_study_and_the_headline(clock):
-    tracker = Tracker({"s": state(tune_done=2, best=0.8123, running=1)}, slots=1, started=clock.s)
-    console = Console(width=100, record=True, file=io.StringIO())
-    console.print(Display(tracker, console).render())
-    text = console.export_text()
-    assert "2/3 trials" in text
-    assert "estimating time left" in text
-    line = next(line for line in text.splitlines() if "unet + ce" in line)
-    assert line.split() == ["lung", "unet", "+", "ce", "2/2", "0.812", "0/1", "1", "running"]
+def test_how_long_a_job_runs(clock):
+    tracker = Tracker({"s": state()}, slots=1, started=clock.s)
+    assert tracker.running_s(job(0)) == 0
+    tracker.job_started(job(0))
+    clock.s += 7
+    assert tracker.running_s(job(0)) == 7
+    tracker.job_ended(job(0), "infra_lost", None)
+    assert tracker.running_s(job(0)) == 0
+
+
+def test_a_job_that_goes_on_from_its_checkpoint_counts_the_epochs_that_are_left(clock):
+    tracker = Tracker({"s": state(tune_total=1, final_total=0, tune_epochs=10)}, slots=1, started=clock.s)
+    tracker.job_started(job(0))
+    for epoch in (7, 8):
+        clock.s += 2
+        tracker.epoch_done(job(0), epoch)
+    assert tracker.time_left_s() == pytest.approx(4)
+
+
+def test_a_number_whose_setting_was_trained_already_counts_with_the_queue(clock):
+    queue = SimpleNamespace(spending=SimpleNamespace(trials=0))
+    tracker = Tracker({"s": state(tune_total=3, queue=queue)}, slots=1, started=clock.s)
+    tracker.job_started(job(0))
+    queue.spending.trials = 2
+    tracker.job_ended(job(0), "complete", 0.5)
+    assert tracker.studies["s"].tune_done == 2
+
+
+def test_what_a_trial_costs_does_not_grow_with_their_number(clock):
+    tracker = Tracker({"s": state(tune_total=1000)}, slots=1, started=clock.s)
+    for number in range(1000):
+        mine = job(number, f"t{number}")
+        tracker.job_started(mine)
+        for epoch in (1, 2):
+            clock.s += 1
+            tracker.epoch_done(mine, epoch)
+        tracker.job_ended(mine, "complete", 0.5)
+    kept = [len(value) for value in vars(tracker).values() if isinstance(value, dict)]
+    assert max(kept) == 1

@@ -1,15 +1,17 @@
 """What a worker makes of the ways in which a trial ends."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+import torch
 
 from bench.results.store import Store
-from bench.run import trainable
+from bench.run import process
 from bench.run.trainable import TrialRunner
 from medseg.training import trial
-from medseg.training.outcome import StorageError, TrialResult
+from medseg.training.checkpoint import save_state
+from medseg.training.outcome import InterruptedTrialError, StorageError, TrialResult
+from medseg.training.progress import Progress
 
 
 def runner(job, worker, error):
@@ -75,9 +77,9 @@ class Ending:
 @pytest.fixture
 def files(monkeypatch):
     """Returns what a worker hands to `run_trial` for a job: where the trial keeps its files."""
-    monkeypatch.setattr(trainable, "_data", lambda job, worker: None)
-    monkeypatch.setattr(trial, "run_trial", lambda spec, data, files, should_stop, use_cpu: files)
-    return lambda job, worker: trainable.start(job, worker, lambda: False)
+    monkeypatch.setattr(process, "open_data_of", lambda job, worker: None)
+    monkeypatch.setattr(trial, "run_trial", lambda spec, data, files, *more, **named: files)
+    return lambda job, worker: process.start(job, worker, lambda: False)
 
 
 def test_predictions_of_final_trials_are_kept_where_asked(job, worker, files):
@@ -85,7 +87,7 @@ def test_predictions_of_final_trials_are_kept_where_asked(job, worker, files):
         worker.model_copy(update={"keep_predictions": True}),
         job.model_copy(update={"number": -1}),
     )
-    assert files(final, keeping).predictions == worker.results / "predictions" / job.trial
+    assert files(final, keeping).predictions == worker.results.folder / "predictions" / job.trial
     assert files(final, worker).predictions is None
     assert files(job, keeping).predictions is None
 
@@ -97,7 +99,7 @@ def test_another_attempt_goes_on_from_the_same_checkpoint(job, worker, files):
     assert (
         files(job, worker.model_copy(update={"code": "d" * 64})).checkpoint != files(job, worker).checkpoint
     )
-    assert files(job, worker).checkpoint.parent == Path(worker.results) / "checkpoints"
+    assert files(job, worker).checkpoint.parent == worker.results.folder / "checkpoints"
 
 
 def test_a_worker_that_ray_ends_leaves_no_row(job, worker):
@@ -108,4 +110,38 @@ def test_a_worker_that_ray_ends_leaves_no_row(job, worker):
         raise_sys_exit_with_custom_error_message("The process receives a SIGTERM.", exit_code=1)
     with pytest.raises(SystemExit):
         runner(job, worker, caught.value).step()
-    assert not list(worker.results.rglob("*.parquet"))
+    assert not list(worker.results.folder.rglob("*.parquet"))
+
+
+class Led:
+    """Processes that died twice in the trial before this one."""
+
+    losses = 2
+
+    def run(self, job, worker, limits):
+        raise ValueError("cannot begin")
+
+
+def test_what_died_in_the_trial_before_is_no_attempt_of_this_one(job, worker, monkeypatch):
+    two = worker.model_copy(update={"cpus": 2, "processes": 2})
+    found = TrialRunner.__new__(TrialRunner)
+    found._group = Led()
+    found.setup({"job": job.model_dump_json(), "worker": two.model_dump_json()})
+    assert found.step()["status"] == "crashed"
+    assert Store(worker.results).trials()["attempt"].tolist() == [1]
+
+
+CURVE = {"epoch": 1, "step": 2, "train_loss": 0.5, "learning_rate": 0.1, "score": 0.9, "wall_s": 1.0}
+
+
+@pytest.mark.parametrize("error", [InterruptedTrialError("stopped"), ValueError("wrong")])
+def test_a_trial_that_ends_without_a_summary_keeps_what_its_checkpoint_knows(job, worker, error):
+    """The time of its earlier attempts, and its curve, which a pruner needs."""
+    found = runner(job, worker, error)
+    progress = Progress(step=2, curves=[CURVE], elapsed_s=7200.0)
+    save_state({"progress": vars(progress), "model": torch.zeros(2)}, found._place.files.checkpoint)
+    found.step()
+    store = Store(worker.results)
+    (row,) = store.trials().to_dict("records")
+    assert (row["device_s"], row["wall_s"]) == pytest.approx((7200, 7200), abs=60)
+    assert store.curves()["score"].tolist() == [0.9]

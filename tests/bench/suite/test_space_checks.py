@@ -6,7 +6,7 @@ from bench.errors import SuiteError
 from bench.suite import parse_suite
 from bench.suite.check_train import NEEDS_GPU
 from bench.suite.resolve import effective_space
-from bench.suite.schema import ParameterSpec
+from bench.suite.search import ParameterSpec
 
 
 def made(space: str, models: str = "unet", losses: str = "dice", rest: str = "") -> str:

@@ -240,6 +240,23 @@ def test_anyones_component_that_breaks_the_contract(foreign: str, kind: str, nam
     assert message in problem["message"]
 
 
+class TestNarrow:
+    """Which options make a model tiny."""
+
+    def test_those_it_declares_over_those_given(self) -> None:
+        found = ask("narrow", "unet", dropout=0.1, features=[8, 16, 32, 64])
+        assert (found["ok"], found["options"]) == (True, {"dropout": 0.1, "features": [4, 8, 16]})
+
+    def test_alone_where_the_given_ones_do_not_go_with_them(self) -> None:
+        found = ask("narrow", "transunet", norm_groups=8, preset="none")
+        assert "preset" not in found["options"]
+        assert found["options"]["norm_groups"] == 2
+
+    def test_a_model_that_declares_none(self, foreign: str) -> None:
+        (problem,) = ask("narrow", f"{foreign}:Good")["problems"]
+        assert problem["message"] == f"{foreign}:Good has no options that make it narrow"
+
+
 def test_a_module_that_is_no_python(foreign: str) -> None:
     (problem,) = ask("model", "probe_broken:Net")["problems"]
     assert "SyntaxError" in problem["message"]

@@ -10,7 +10,7 @@ import torch
 
 from medseg.config import Component
 from medseg.errors import DataError
-from medseg.training.outcome import InterruptedTrialError, StorageError, TimeLimitError
+from medseg.training.outcome import InterruptedTrialError, PrunedError, StorageError, TimeLimitError
 from medseg.training.trial import TrialFiles, run_trial
 
 MODELS = """
@@ -212,6 +212,25 @@ def test_a_limit_of_time_keeps_the_checkpoint(small_spec, small_data, tmp_path):
     assert plain(continued.cases) == plain(unbroken.cases)
 
 
+def test_a_pruned_trial_leaves_its_cost_and_its_curve(small_spec, small_data, tmp_path):
+    seen = []
+
+    def ask():
+        if seen:
+            raise PrunedError("its scores say so")
+        return False
+
+    events = run_trial(small_spec, small_data, files(tmp_path), ask)
+    seen.append(next(events))
+    epochs, result = drain(events)
+    assert epochs == []
+    assert (result.status, result.detail) == ("pruned", "its scores say so")
+    assert [row["score"] for row in result.curves] == [seen[0].score]
+    assert result.summary["steps"] == seen[0].step
+    assert result.summary["device_s"] > 0
+    assert result.cases == []
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of a few hundred kilobytes."""
@@ -274,12 +293,26 @@ def test_a_stop_during_the_first_step_leaves_a_checkpoint(small_spec, small_data
     assert torch.is_grad_enabled()
 
 
-@pytest.mark.parametrize(("status", "stays"), [("complete", False), ("diverged", False), ("timeout", True)])
+@pytest.mark.parametrize(
+    ("status", "stays"), [("complete", False), ("pruned", False), ("diverged", False), ("timeout", True)]
+)
 def test_a_checkpoint_goes_once_nothing_can_go_on_from_it(tmp_path, status, stays):
     kept = files(tmp_path)
     kept.checkpoint.write_bytes(b"x")
     kept.forget(status)
     assert kept.checkpoint.exists() == stays
+
+
+def test_the_first_epoch_after_a_stop_tells_the_scores_before_it(small_spec, small_data, tmp_path):
+    kept = files(tmp_path / "stopped", checkpoint_every_s=0.0)
+    whole, _ = drain(run_trial(changed(small_spec, epochs=4), small_data, files(tmp_path / "whole")))
+    assert [epoch.earlier for epoch in whole] == [()] * 4
+    events = run_trial(changed(small_spec, epochs=4), small_data, kept)
+    next(events), next(events)
+    events.close()
+    rest, _ = drain(run_trial(changed(small_spec, epochs=4), small_data, kept))
+    assert [epoch.epoch for epoch in rest] == [3, 4]
+    assert [epoch.earlier for epoch in rest] == [tuple(epoch.score for epoch in whole[:2]), ()]
 
 
 def test_killed_between_training_and_writing_goes_on_from_the_checkpoint(small_spec, small_data, tmp_path):
