@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
-    1: "some trials or checks failed; their rows say why",
+    1: "some trials or checks failed, a margin is broken, a claim does not hold; their rows say why",
     2: "wrong command line or suite",
     3: "data missing or unreadable",
     4: "results missing, locked, or not readable or writable",
     5: "stopped by --limit or --max-hours; the same command goes on",
     6: "Ray cannot be started, was lost, or has no room for a trial",
+    7: "cannot tell: too few patients or trainings to decide (compare --margin, claims --check)",
     70: "a bug in bench: please report it",
     130: "interrupted; run the same command again to go on",
 }
@@ -65,6 +66,16 @@ class ResultsError(BenchError):
     """Results are missing, unreadable, of an unknown schema version, or locked by another run."""
 
     exit_code = 4
+
+
+class NoSuchNameError(ResultsError):
+    """The command line names a task, an entry, a metric or code that the results do not have."""
+
+    exit_code = 2
+
+
+class NothingInCommonError(ResultsError):
+    """Two sides have nothing that could be compared."""
 
 
 class EngineError(BenchError):

@@ -22,6 +22,8 @@ MEASURED = (
     "peak_memory_mb",
     "energy_j",
     "node",
+    "run",
+    "case_s",
 )
 
 

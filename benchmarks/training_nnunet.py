@@ -118,6 +118,7 @@ def write_raw(folder: Path) -> None:
         "labels": {"background": 0} | task.labels,
         "numTraining": len(cases),
         "file_ending": ".nii.gz",
+        "overwrite_image_reader_writer": "NibabelIO",
     }
     (folder / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +15,6 @@ from medseg.data.cache import cache_dir
 if TYPE_CHECKING:
     from bench.plan.plan import Plan
     from bench.plan.study import Study
-    from bench.results.place import Place
     from bench.suite.load import LoadedSuite
 
 
@@ -82,6 +81,7 @@ def make_plan_of(
 def plan_command(suite: Path, data: tuple[str, ...], scale: str = "full") -> int:
     """Prints what a suite would run."""
     from bench.plan import describe
+    from bench.plan.claim_notes import claim_notes
     from bench.plan.totals import describe_totals
 
     console = make_console()
@@ -97,6 +97,8 @@ def plan_command(suite: Path, data: tuple[str, ...], scale: str = "full") -> int
         for note in planned.notes:
             console.print(f"{name}: {note}", soft_wrap=True, highlight=False, markup=False)
     say_notes(plan.studies, console)
+    for line in claim_notes(plan):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     for line in describe_totals(plan):
         console.print(line, soft_wrap=True, highlight=False)
     trials = sum(study.tune_total + study.final_total for study in plan.studies)
@@ -111,30 +113,3 @@ def say_notes(studies: Sequence["Study"], console: Console) -> None:
 
     for line in plan_notes(studies):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
-def leaderboard_command(
-    results: "Place | None",
-    results_root: "Place",
-    task: str | None,
-    metric: str,
-    metrics: tuple[str, ...] | None,
-    policy: Any,
-    style: Any,
-    output: Path | None,
-) -> int:
-    """Prints the leaderboard of a run."""
-    from bench.leaderboard import show
-
-    show(
-        results,
-        results_root,
-        console=make_console(),
-        task=task,
-        metric=metric,
-        metrics=metrics,
-        policy=policy,
-        style=style,
-        output=output,
-    )
-    return 0

@@ -12,6 +12,7 @@ from bench.cli.data_report import say_report
 from bench.cli.data_targets import Tasks, find_tasks, suite_lines
 from bench.cli.progress import progress_bars
 from bench.errors import BenchError, DataMissingError, SuiteError
+from bench.words import plural
 from medseg.data import index_dataset, resolve_root
 from medseg.data.cache import cache_dir
 from medseg.data.check import Report, Watch, check_dataset
@@ -112,8 +113,8 @@ def _prepare(task: TaskSpec, tasks: Tasks) -> str:
         done.how
     ]
     facts = [
-        f"{len(dataset.cases)} cases",
-        f"{len(done.prepared.labels)} slices",
+        plural(len(dataset.cases), "case"),
+        plural(len(done.prepared.labels), "slice"),
         _megabytes(done.size_bytes),
         f"{done.wall_s:.1f} s",
         how,

@@ -5,20 +5,24 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from bench.cli.claims import claims
+from bench.cli.compact import compact
+from bench.cli.compare import compare
 from bench.cli.components import check, show
 from bench.cli.data import data
-from bench.cli.options import PLACE, data_option, json_option, read_names, results_option, scale_option
+from bench.cli.export import export
+from bench.cli.figures import figures
+from bench.cli.leaderboard import leaderboard
+from bench.cli.merge import merge
+from bench.cli.options import data_option, json_option, scale_option
+from bench.cli.output import OUTPUT, drop_output, flush_output, prepare_output
 from bench.cli.rescore import rescore
 from bench.cli.run import run
 from bench.cli.score import score
 from bench.errors import EXIT_CODES, BenchError, EngineError
-
-if TYPE_CHECKING:
-    from bench.results.place import Place
 
 KINDS = ("models", "losses", "tasks", "metrics", "recipes")
 EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -43,47 +47,6 @@ def plan(suite: Path, data: tuple[str, ...], scale: str) -> None:
     sys.exit(plan_command(suite, data, scale))
 
 
-@cli.command()
-@click.argument("results", type=PLACE, required=False)
-@results_option
-@click.option("--task", help="Show this task only.")
-@click.option("--metric", default="dice", show_default=True, help="Rank by this metric.")
-@click.option(
-    "--metrics",
-    callback=read_names,
-    metavar="NAME[,NAME...]",
-    help="Show these metrics beside it. By default the usual ones, where measured.",
-)
-@click.option(
-    "--policy",
-    type=click.Choice(["nnunet", "brats", "one"]),
-    help="What empty masks count in the tables; by default what each task declares. Claims keep to the task's.",
-)
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["rich", "md", "csv", "json"]),
-    default="rich",
-    show_default=True,
-    help="How to print it.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file.")
-def leaderboard(
-    results: "Place | None",
-    results_root: "Place",
-    task: str | None,
-    metric: str,
-    metrics: tuple[str, ...] | None,
-    policy: str | None,
-    style: str,
-    output: Path | None,
-) -> None:
-    """Show who is better, by how much, and how sure. RESULTS is a suite's folder or URL; the newest by default."""
-    from bench.cli.commands import leaderboard_command
-
-    sys.exit(leaderboard_command(results, results_root, task, metric, metrics, policy, style, output))
-
-
 @cli.command("list")
 @click.argument("kind", type=click.Choice(KINDS))
 @json_option
@@ -94,7 +57,22 @@ def list_(kind: str, as_json: bool) -> None:
     sys.exit(list_command(kind, as_json))
 
 
-for command in (check, data, rescore, run, score, show):
+COMMANDS = (
+    check,
+    claims,
+    compact,
+    compare,
+    data,
+    export,
+    figures,
+    leaderboard,
+    merge,
+    rescore,
+    run,
+    score,
+    show,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 
@@ -107,11 +85,16 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"(PIL|nibabel|nrrd)\b")
     # `module:Class` in a suite is looked up beside the user, as `python -m` would.
     sys.path.insert(0, os.getcwd())
+    prepare_output()
     try:
-        cli(standalone_mode=False, prog_name="bench")
+        try:
+            cli(standalone_mode=False, prog_name="bench")
+        finally:
+            # What a full disk does to the output shows here rather than when Python has ended.
+            flush_output()
     except BrokenPipeError:
         # Whoever read our output has seen enough, e.g. `bench list models | head -1`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         sys.exit(0)
     except click.ClickException as error:
         error.show()
@@ -120,8 +103,10 @@ def main() -> None:
         click.echo("interrupted; run the same command again to go on", err=True)
         sys.exit(130)
     except (OSError, MemoryError, StorageError, EngineError) as error:
-        kept = sys.argv[1:2] in (["run"], ["rescore"]) and getattr(error, "goes_on", True)
+        kept = sys.argv[1:2] in (["run"], ["rescore"], ["compact"]) and getattr(error, "goes_on", True)
         hint = "; what was computed is kept, the same command goes on" if kept else ""
+        if getattr(error, "filename", None) == OUTPUT:
+            drop_output()
         click.echo(f"bench: {_said(error)}{hint}", err=True)
         sys.exit(getattr(error, "exit_code", 4))
     except (BenchError, MedsegError) as error:

@@ -1,7 +1,8 @@
 """Options that several commands share, and how what is typed there is read."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,15 +14,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
-    """A place of results: a folder, or a URL of an object store."""
+    """A place of results: a folder, or a URL of an object store.
+
+    Args:
+        bundles: Take a bundle, too, which can only be read.
+    """
 
     name = "folder|url"
+
+    def __init__(self, bundles: bool):
+        self.bundles = bundles
 
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
     ) -> "Place":
         """See click."""
         from bench.errors import ResultsError
+        from bench.results.archive import Archive
         from bench.results.place import open_place
 
         if not str(value).strip():
@@ -30,12 +39,25 @@ class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic since cli
             place = open_place(value)
         except ResultsError as error:
             self.fail(str(error), parameter, context)
+        expected = "expected a folder, a bundle or a URL" if self.bundles else "expected a folder or a URL"
         if place.folder is not None and place.folder.is_file():
-            self.fail(f"{place} is a file; expected a folder or a URL", parameter, context)
+            self.fail(f"{place} is a file; {expected}", parameter, context)
+        if isinstance(place, Archive) and not self.bundles:
+            self.fail(f"{place} is a bundle, which cannot be written; {expected}", parameter, context)
         return place
 
 
-PLACE = PlaceType()
+PLACE = PlaceType(bundles=True)
+FOLDER = PlaceType(bundles=False)
+
+
+def read_local(_context: click.Context, _parameter: click.Parameter, text: str) -> Path:
+    """Reads a path on this machine; a URL is none."""
+    from bench.results.place import is_url
+
+    if not text.strip() or is_url(text):
+        raise click.BadParameter(f"expected a folder or a file on this machine, got {text!r}")
+    return Path(text)
 
 
 class Positive(click.FloatRange):
@@ -85,7 +107,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON a
 results_option = click.option(
     "--results",
     "results_root",
-    type=PLACE,
+    type=FOLDER,
     default="results",
     show_default=True,
     help="Where results land, a folder or e.g. s3://bucket/prefix; each suite has a folder in it.",
@@ -140,6 +162,11 @@ def read_names(
     if not all(names):
         raise click.BadParameter(f"expected names joined by commas, e.g. dice,hd95, got {text!r}")
     return names
+
+
+def stripped(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what was typed without the blanks around names."""
+    return {key: value.strip() if isinstance(value, str) else value for key, value in asked.items()}
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:

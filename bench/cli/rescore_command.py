@@ -11,6 +11,7 @@ from bench.results.find import find_results
 from bench.results.place import Place
 from bench.run.rescore import Options, Outcome, Summary, rescore
 from bench.run.rescore_metrics import Asked
+from bench.words import plural
 from medseg.data.cache import cache_dir
 
 MOST_CONFLICTS = 5
@@ -72,7 +73,8 @@ def _trouble(outcome: Outcome) -> list[str]:
         )
     if outcome.conflicts:
         lines.append(
-            f"{outcome.title}: {len(outcome.conflicts)} values are not what the same definition gives now; nothing "
+            f"{outcome.title}: {plural(len(outcome.conflicts), 'value is', 'values are')} not what the same "
+            "definition gives now; nothing "
             f"was added. Are the predictions those of this trial?"
         )
     lines += [f"  {conflict}" for conflict in outcome.conflicts[:MOST_CONFLICTS]]

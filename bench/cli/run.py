@@ -14,7 +14,17 @@ by --limit or --max-hours; 6 Ray is lost, cannot be started or has no room; 130 
 same command goes on. See docs/running.md.
 """
 PORTS = 2**16
-RETRY_WORDS = ("failed", "diverged", "oom", "timeout", "data_error", "crashed", "pruned", "infra_lost")
+RETRY_WORDS = (
+    "failed",
+    "diverged",
+    "oom",
+    "timeout",
+    "data_error",
+    "crashed",
+    "pruned",
+    "infra_lost",
+    "damaged",
+)
 
 
 def read_failures(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
@@ -72,7 +82,8 @@ def read_retry(
     callback=read_retry,
     metavar="STATUS,...",
     help="Beside what is missing, run again what ended so: failed (all that failed), diverged, oom, timeout, "
-    "data_error, crashed, pruned, infra_lost.",
+    "data_error, crashed, pruned, infra_lost. `damaged`: what lies in damaged files of many trials, which else stops "
+    "a run.",
 )
 @click.option(
     "--task", "tasks", multiple=True, metavar="NAME", help="Only studies on this task; may be repeated."

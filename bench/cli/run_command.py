@@ -1,11 +1,13 @@
 """What `bench run` does: plan, run, say how it went. Imports no torch."""
 
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.cli.command_line import command_line
 from bench.cli.commands import load_at_scale, make_console, make_plan_of, say_notes
 from bench.cli.run_summary import say_summary
 from bench.errors import BenchError, SuiteError
@@ -65,6 +67,7 @@ class Asked:
             max_hours=self.max_hours,
             timeout_s=self.timeout_s,
             storage=self.storage,
+            command=command_line(sys.argv[1:]),
             started=started,
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from bench.errors import BenchError, ResultsError
+from bench.results.cells import csv_text
 from medseg.scoring.files import printable
 from medseg.scoring.score import COLUMNS, Row, Scored
 from medseg.tasks import TaskSpec
@@ -63,7 +64,8 @@ def print_tables(scored: Scored, systems: Sequence[str], task: TaskSpec | None, 
     ranked = [name for name in names if METRICS.load(name).ranked]
     console = make_console()
     if ranked:
-        console.print(Leaderboard([scored_board(cells, ranked[0], ranked)]))
+        board = scored_board(cells, ranked[0], ranked)
+        console.print(Leaderboard([board], names=("default", *ranked)))
     if len(systems) == 1:
         console.print(label_table(label_rows(cells, systems[0], names)))
 
@@ -95,7 +97,11 @@ def _write_csv(path: Path, rows: Sequence[Row]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, "value": "" if math.isnan(row["value"]) else row["value"]} for row in rows)
+    writer.writerows(
+        {name: csv_text(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+        | {"value": "" if math.isnan(row["value"]) else row["value"]}
+        for row in rows
+    )
     path.write_text(text.getvalue(), encoding="utf-8")
 
 

@@ -1,28 +1,23 @@
 """The test values of one task as a full grid: entries x folds x seeds x cases x labels, without holes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import pandas as pd
 
-from bench.errors import BenchError, ResultsError
-from bench.leaderboard.contract import Contract, read_contract
-from bench.leaderboard.definitions import RUN, Apart, one_definition, without
-from bench.leaderboard.entries import (
-    MEASURED,
-    Entry,
-    make_entry,
-    of_study,
-    one_protocol,
-    pending_reason,
-    with_holes,
-)
+from bench.errors import BenchError, NoSuchNameError, ResultsError
+from bench.leaderboard.contract import Contract
+from bench.leaderboard.definitions import Apart
+from bench.leaderboard.entries import Entry
 from bench.leaderboard.facts import MetricFacts, metric_facts
-from bench.leaderboard.planned import PlannedStudy, read_planned, relabel, within_plan
-from bench.results.select import current_finals, test_looks, with_trained_epochs
-from bench.results.store import Store
-from bench.stats.aggregate import Policy, per_patient
-from bench.stats.together import per_patient_together
+from bench.leaderboard.subgroups import patient_groups
+from bench.stats.aggregate import Policy, RunValues, is_lost, run_values
+from bench.stats.codes import combine
+from bench.stats.grid import COLUMNS, Grid, make_grid
+from bench.stats.paired import Pairs
+from bench.stats.schemes import Scheme
+from medseg.errors import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -33,9 +28,10 @@ class TaskCells:
         task: Name.
         entries: Entries that are ranked.
         pending: Why other entries are not ranked, by name.
-        cells: Columns entry, fold, seed, case, patient, phase, label, metric, definition, value, status, unit,
-            diagonal; one definition per metric and label. What a failed or absent run does not give is a row with
-            status ``missing``.
+        cells: Columns entry, fold, seed, case, patient, label, metric, subgroup, phase, definition, value, status,
+            unit, diagonal; texts are categorical; one definition per metric and label. What a failed or absent run
+            does not give is a row with status ``missing``. A bool column imputed, where there is one, marks rows that
+            were taken from a baseline; see `bench.leaderboard.completeness`.
         notes: What a reader must know of the task's results.
         apart: By metric and entry, why an entry has no cells of a metric: it was measured by another definition, or
             a complete trial of it was not measured at all.
@@ -57,10 +53,20 @@ class TaskCells:
         """What empty masks count."""
         return self.asked_policy or self.contract.policy
 
-    @property
+    @cached_property
     def metrics(self) -> list[str]:
         """Names of the metrics that were measured."""
         return sorted(self.cells["metric"].unique())
+
+    @cached_property
+    def cases(self) -> list[str]:
+        """Names of the cases."""
+        return list(combine(self.cells, ["case"]).frame()["case"])
+
+    @cached_property
+    def ran(self) -> pd.DataFrame:
+        """Runs: columns fold and seed."""
+        return combine(self.cells, ["fold", "seed"]).frame()
 
     def of_metric(self, name: str) -> pd.DataFrame:
         """Returns the cells of one metric.
@@ -68,20 +74,25 @@ class TaskCells:
         Raises:
             ResultsError: If it was not measured.
         """
-        found = self.cells[self.cells["metric"] == name]
+        return self._of_metric(name, list(self.cells.columns))
+
+    def _of_metric(self, name: str, columns: list[str]) -> pd.DataFrame:
+        found = self.cells.loc[(self.cells["metric"] == name).to_numpy(bool), columns]
         if found.empty:
             if name in self.apart:
                 raise ResultsError(f"{self.task}: no entry has one definition of {name} in all of its trials")
-            known = ", ".join(self.metrics) or "none"
-            raise ResultsError(f"{self.task}: no test values of metric '{name}' (there are: {known})")
+            hint = did_you_mean(name, self.metrics)
+            raise NoSuchNameError(f"{self.task}: no test values of metric '{name}'{hint}")
         return found
 
     def facts(self, name: str) -> MetricFacts:
         """Returns what a table must know of a metric; errors as in `of_metric`."""
-        rows = self.of_metric(name)
-        known = rows[["label", "definition"]].dropna().drop_duplicates("label")
-        definitions = dict(zip(known["label"], known["definition"], strict=True))
-        return metric_facts(name, str(rows["unit"].iloc[0]), definitions, self._length())
+        if name not in self._facts:
+            rows = self._of_metric(name, ["label", "definition", "unit"])
+            known = combine(rows[rows["definition"].notna()], ["label", "definition"]).frame()
+            definitions = dict(zip(known["label"], known["definition"], strict=True))
+            self._facts[name] = metric_facts(name, str(rows["unit"].iloc[0]), definitions, self._length())
+        return self._facts[name]
 
     def _length(self) -> str:
         """Returns the unit of lengths: what was measured tells, else the task."""
@@ -99,10 +110,18 @@ class TaskCells:
             others = ", ".join(other for other in self.metrics if self.facts(other).ranked)
             raise BenchError(f"{name} is only reported, never ranked by: name another metric ({others})")
 
+    @cached_property
+    def labels(self) -> list[str]:
+        """Names of the labels that were measured."""
+        return sorted(self.cells["label"].unique())
+
     def patients(self, name: str) -> pd.DataFrame:
         """Returns a metric's values, entries x patients; errors as in `of_metric`."""
-        facts = self.facts(name)
-        return per_patient(self.of_metric(name), facts.worst, self.policy, facts.agreed)
+        return self._grid(name).per_patient()
+
+    def runs(self, name: str) -> RunValues:
+        """Returns a metric's values by entry, run and patient; errors as in `of_metric`."""
+        return run_values(self._grid(name))
 
     def together(self, name: str, entries: Sequence[str], alone: pd.DataFrame) -> pd.DataFrame:
         """Returns a metric's values of entries that are to be compared with each other; see `per_patient_together`.
@@ -112,111 +131,106 @@ class TaskCells:
             entries: Names.
             alone: What `patients` returns of the metric.
         """
-        facts = self.facts(name)
-        return per_patient_together(
-            self.of_metric(name), entries, facts.worst, self.policy, facts.agreed, alone
-        )
+        return self._grid(name).together(entries, self.facts(name).agreed, alone)
 
+    def ranked(self, name: str, scheme: Scheme, entries: Sequence[str], alone: pd.DataFrame) -> pd.DataFrame:
+        """Returns the values that entries are ranked by.
 
-def load_tasks(
-    store: Store, suite: str | None = None, tasks: Sequence[str] | None = None, code: str | None = None
-) -> list[TaskCells]:
-    """Reads the test values of final trials.
+        Their own for ``mean``. Ranks within patients and tests compare entries: there who rightly left a label out is
+        not left out where another invents it.
 
-    Args:
-        store: Results.
-        suite: Only trials of this suite.
-        tasks: Only these tasks.
-        code: Fingerprint of today's code, to mark what other code made; by default that of the newest trial.
+        Args:
+            name: Metric.
+            scheme: How ranks are made.
+            entries: Names, in the order that is wanted.
+            alone: What `patients` returns of the metric.
+        """
+        return alone.loc[list(entries)] if scheme == "mean" else self.together(name, entries, alone)
 
-    Raises:
-        ResultsError: If there are no trials, or none of a task.
-    """
-    trials = store.trials()
-    if suite is not None:
-        trials = trials[trials["suite"] == suite]
-    if trials.empty:
-        what = f"of suite {suite} " if suite else ""
-        raise ResultsError(f"{store.root}: no trials {what}yet; `bench run SUITE` makes some")
-    planned = read_planned(store)
-    trials = relabel(trials, planned)
-    known = sorted({*trials["task"], *(study.task for study in planned)})
-    for task in tasks or ():
-        if task not in known:
-            raise ResultsError(f"{store.root}: no trials of task '{task}' (there are: {', '.join(known)})")
-    code = code or str(trials["code"].iloc[-1])
-    return [_load_task(store, trials, task, planned, code) for task in (tasks or known)]
+    def pairs(self, name: str, alone: pd.DataFrame) -> Pairs:
+        """Returns what gives the table that two entries are tested on; arguments as in `together`."""
+        return lambda first, second: self.together(name, [first, second], alone)
 
+    def runs_together(self, name: str, entries: Sequence[str]) -> RunValues:
+        """Returns, by run, a metric's values of entries that are compared: those of `together`, not yet averaged.
 
-def _load_task(
-    store: Store, trials: pd.DataFrame, task: str, planned: Sequence[PlannedStudy], code: str
-) -> TaskCells:
-    trials = trials[trials["task"] == task]
-    mine_planned = [study for study in planned if study.task == task]
-    wanted = {study.entry: study.id for study in mine_planned}
-    rows, notes = one_protocol(trials)
-    looks = test_looks(rows).set_index("entry")["looks"].to_dict()
-    rows = _with_epochs(store, within_plan(rows, mine_planned), mine_planned)
-    limits = {study.id: study.limits for study in mine_planned}
-    entries, pending = [], {}
-    for name in sorted({*trials["entry"], *wanted}):
-        mine = of_study(rows[rows["entry"] == name], wanted.get(name))
-        reason = pending_reason(mine, name in set(trials["entry"]), limits.get(wanted.get(name, "")))
-        if reason:
-            pending[name] = reason
-        else:
-            gone = bool(wanted) and name not in wanted
-            finals = current_finals(mine, code, limits=limits)
-            entries.append(make_entry(name, mine, finals, looks.get(name, 0), gone))
-    chosen = pd.concat([e.finals for e in entries]) if entries else current_finals(rows.iloc[:0])
-    contract = read_contract(store, trials, task)
-    complete = chosen.loc[chosen["status"] == "complete", RUN]
-    one = one_definition(_values(store, chosen), complete, contract.tolerances)
-    runs = _expected_runs(chosen, mine_planned)
-    cells = without(_full_grid(one.values, [e.name for e in entries], runs), one.apart)
-    return TaskCells(
-        task=task,
-        entries=tuple(with_holes(entry, runs, one.values, one.apart) for entry in entries),
-        pending=pending,
-        cells=cells,
-        notes=(*notes, *one.notes),
-        apart=one.apart,
-        contract=contract,
-    )
+        Variances and intervals over trainings are of these, so that they are of the differences that are tested.
 
+        Args:
+            name: Metric.
+            entries: Names; each comes once, in this order.
+        """
+        grid, names = self._grid(name), tuple(dict.fromkeys(entries))
+        values = grid.runs_together(names, self.facts(name).agreed)
+        return RunValues(names, grid.runs, tuple(map(str, grid.patients)), values)
 
-def _with_epochs(store: Store, trials: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.DataFrame:
-    """Says of pruned trials how long they trained, where a budget of epochs makes it matter."""
-    counting = [study.id for study in planned if study.limits.epochs is not None]
-    pruned = trials[trials["study"].isin(counting) & (trials["status"] == "pruned")]
-    return trials if pruned.empty else with_trained_epochs(trials, store.curves(set(pruned["trial"])))
+    def as_measured(self, name: str) -> pd.DataFrame:
+        """Returns the cells of one metric as the trials left them: what a baseline stands for is missing.
 
+        Errors are as in `of_metric`.
+        """
+        rows = self.of_metric(name)
+        if "imputed" not in rows.columns:
+            return rows
+        status = rows["status"].astype(object).mask(rows["imputed"], "missing")
+        return rows.assign(status=status.astype("category"))
 
-def _expected_runs(chosen: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.DataFrame:
-    """Returns the folds and seeds that every entry must have: the suite's, else all that any entry has."""
-    found = chosen[["fold", "seed"]].drop_duplicates().sort_values(["fold", "seed"])
-    runs = sorted({run for study in planned for run in study.runs})
-    if not runs:
-        return found
-    return pd.DataFrame(runs, columns=["fold", "seed"]).astype(found.dtypes.to_dict())
+    def imputed(self, name: str) -> dict[str, int]:
+        """Counts by entry the values of a metric that were put in for missing ones; errors as in `of_metric`."""
+        rows = self.of_metric(name)
+        put_in = is_lost(rows)
+        if "imputed" in rows.columns:
+            put_in |= rows["imputed"]
+        found = rows.loc[put_in, "entry"].value_counts()
+        return {str(entry): int(count) for entry, count in found.items() if count}
 
+    def groups(self, by: str, table: pd.DataFrame | None = None) -> pd.Series:
+        """Returns the group of each patient; see `patient_groups`."""
+        return patient_groups(self.cells, by, table, self.task)
 
-def _values(store: Store, finals: pd.DataFrame) -> pd.DataFrame:
-    done = finals[finals["status"] == "complete"]
-    cases = store.cases(trials=list(done["trial"]), part="test")
-    keys = ["trial", "code", "attempt"]
-    joined = cases.merge(done[[*keys, *RUN]], on=keys)
-    return joined[[*RUN, *MEASURED, "phase", "definition", "value", "status", "unit", "diagonal"]]
+    def only(
+        self,
+        labels: Collection[str] | None = None,
+        patients: Collection[str] | None = None,
+        entries: Collection[str] | None = None,
+        phase: str | None = None,
+    ) -> "TaskCells":
+        """Returns some of the values.
 
+        Args:
+            labels: Names; all by default.
+            patients: Likewise.
+            entries: Likewise; others are neither ranked nor told of.
+            phase: Of the heart, ``ED`` or ``ES``: only these images.
 
-def _full_grid(values: pd.DataFrame, entries: list[str], runs: pd.DataFrame) -> pd.DataFrame:
-    """Adds a row with status ``missing`` for everything that some entry has and another one lacks."""
-    measured = values.groupby(MEASURED, as_index=False, observed=True).agg(
-        {"phase": "first", "unit": "first", "diagonal": "max"}
-    )
-    expected = pd.DataFrame({"entry": entries}).merge(runs, how="cross")
-    if len(values) == len(expected) * len(measured):
-        return values
-    own = values.drop(columns=["phase", "unit", "diagonal"])
-    full = expected.merge(measured, how="cross").merge(own, how="left", on=[*RUN, *MEASURED])
-    return full.assign(status=full["status"].fillna("missing"))
+        Raises:
+            ResultsError: If nothing is left.
+        """
+        wanted = {"label": labels, "patient": patients, "entry": entries, "phase": phase and [phase]}
+        rows = self.cells
+        for column, names in wanted.items():
+            if names is not None:
+                rows = rows[rows[column].isin(list(names))]
+                if rows.empty:
+                    known = ", ".join(map(str, sorted(self.cells[column].unique())[:20]))
+                    raise ResultsError(
+                        f"{self.task}: no values of {column} {', '.join(names)} (there are: {known})"
+                    )
+        kept = self.entries if entries is None else tuple(e for e in self.entries if e.name in entries)
+        return replace(self, cells=rows, entries=kept)
+
+    @cached_property
+    def _facts(self) -> dict[str, MetricFacts]:
+        return {}
+
+    @cached_property
+    def _grids(self) -> dict[str, Grid]:
+        return {}
+
+    def _grid(self, name: str) -> Grid:
+        if name not in self._grids:
+            facts = self.facts(name)
+            self._grids[name] = make_grid(
+                self._of_metric(name, list(COLUMNS)), facts.worst, self.policy, facts.agreed
+            )
+        return self._grids[name]

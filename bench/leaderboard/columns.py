@@ -2,162 +2,224 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
+from functools import partial
 
+from bench.leaderboard.column import (
+    PRESETS,
+    Column,
+    Value,
+    best_tone,
+    estimated,
+    known,
+    name,
+    plain,
+    small_tone,
+    unfound_tone,
+)
+from bench.leaderboard.columns_cost import COSTS, TUNING
+from bench.leaderboard.columns_spread import SPREAD, SPREADS, TRUE_RANK
+from bench.leaderboard.estimate import UNKNOWN
 from bench.leaderboard.facts import MetricFacts
+from bench.leaderboard.formats import (
+    NOTHING,
+    count_text,
+    duration,
+    estimate_text,
+    interval_text,
+    number_or_none,
+    p_text,
+    rank_text,
+)
+from bench.leaderboard.sheet import ALWAYS
 from bench.leaderboard.table import EntryRow, Estimate, TaskBoard
 
-NOTHING = "–"
-OF_TRIALS = ("loss", "parameters", "train_s")
+__all__ = [
+    "MARKS", "NOTHING", "PRESETS", "Column", "columns", "count_text", "duration", "interval_text", "p_text"
+]  # fmt: skip
+
+OF_TRIALS = ("loss", *SPREADS, *(column.key for column in (*COSTS, *TUNING)))
 """Columns that predictions of unknown origin do not have."""
-MARKS = {"best": "best", "tied": "=", "worse": "", "better": "!", "cannot tell": "?"}
-
-Value = str | int | float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """One column.
-
-    Args:
-        key: Name in CSV.
-        title: Heading.
-        text: Writes the cell for people.
-        value: Plain values by name, for CSV; one or several.
-        keep: Columns with a lower one give way first where a terminal is narrow.
-        align: Alignment.
-    """
-
-    key: str
-    title: str
-    text: Callable[[EntryRow], str]
-    value: Callable[[EntryRow], dict[str, Value]]
-    keep: int
-    align: Literal["left", "right"] = "right"
+MARKS = {"best": "best", "tied": "=", "worse": "", "unsure": "~", "better": "!", "cannot tell": "?"}
+BESIDE = ("dice", "hd95", "nsd")
+"""Metrics that stand beside the ranked one by default: overlap does not tell how far off a boundary is."""
+COUNTS = ("n_valid", "n_empty_reference", "n_hallucinated", "n_failed", "n_missed")
+"""What happened to the values behind a mean: columns where entries differ or something was lost, else told below."""
+_MEASURED = ("default", "quality")
 
 
 def columns(board: TaskBoard) -> list[Column]:
-    """Returns the columns of a task's table, in order."""
+    """Returns every column of a task's table, in order; `bench.leaderboard.choose` says which are shown."""
     ranked, *others = board.facts
+    said = speaking_counts(board)
     every = [
-        _plain("rank", "#", lambda row: f"{row.rank:g}", lambda row: row.rank, keep=9),
-        _plain("model", "model", lambda row: row.model, lambda row: row.model, keep=9, align="left"),
-        _plain("loss", "loss", lambda row: row.loss, lambda row: row.loss, keep=9, align="left"),
-        _metric(ranked, interval=True, keep=9),
+        _rank(board),
+        name("model", lambda row: row.model),
+        name("loss", lambda row: row.loss),
+        estimated(ranked.name, ranked.title, lambda row: row.metrics[ranked.name], ranked.decimals, PRESETS, ALWAYS,
+                  tone=best_tone, keep_full=8.8),
+        *_score(board),
+        estimated("median", "median", lambda row: row.median, ranked.decimals, ("quality",), 5),
+        estimated("mean_trained", f"{ranked.title} with other seeds", lambda row: row.resampled, ranked.decimals,
+                  ("quality",), 3.5),
         _difference(ranked),
         _p(board),
-        *(_metric(facts, interval=False, keep=max(6 - place, 2)) for place, facts in enumerate(others)),
-        _plain("parameters", "params", _parameters, lambda row: row.cost.parameters, keep=3),
-        _plain("train_s", "train", lambda row: duration(row.cost.train_s), lambda row: _number(row.cost.train_s),
-               keep=3),
-        _plain("cases", "cases", lambda row: str(board.n_cases), lambda row: board.n_cases, keep=1),
-        _plain("n_valid", "valid", lambda row: str(row.n_valid), lambda row: row.n_valid, keep=7),
-        _plain("n_empty_reference", "empty", lambda row: str(row.n_empty_reference),
-               lambda row: row.n_empty_reference, keep=7),
-        _plain("n_hallucinated", "false", lambda row: str(row.n_hallucinated), lambda row: row.n_hallucinated,
-               keep=2),
-        _plain("n_failed", "fail", lambda row: str(row.n_failed), lambda row: row.n_failed, keep=8),
-        _plain("n_missed", "miss", lambda row: str(row.n_missed), lambda row: row.n_missed, keep=8),
+        _with_other_seeds(ranked),
+        estimated("rank_biserial", "effect", lambda row: _effect(row, "rank_biserial"), 2, ("quality",), 5,
+                  signed=True, tone=small_tone),
+        estimated("improvement", "P(better)", lambda row: _effect(row, "improvement"), 2, ("quality",), 4,
+                  tone=small_tone),
+        plain("mdd", "detectable", lambda row: _positive(row.mdd, ranked), lambda row: number_or_none(row.mdd),
+              ("quality",), 3),
+        TRUE_RANK,
+        SPREAD,
+        *(_beside(facts, max(6 - place, 2)) for place, facts in enumerate(others)),
+        plain("n_valid", "valid", lambda row: str(row.n_valid), lambda row: row.n_valid, said["n_valid"], 7),
+        plain("n_empty_reference", "empty", lambda row: str(row.n_empty_reference), lambda row: row.n_empty_reference,
+              said["n_empty_reference"], 7),
+        plain("n_hallucinated", "false", lambda row: str(row.n_hallucinated), lambda row: row.n_hallucinated,
+              said["n_hallucinated"], 8),
+        plain("n_failed", "fail", lambda row: str(row.n_failed), lambda row: row.n_failed, said["n_failed"], 8),
+        plain("n_missed", "miss", lambda row: str(row.n_missed), lambda row: row.n_missed, said["n_missed"], 8),
+        plain("n_imputed", "put in", lambda row: str(row.n_imputed), lambda row: row.n_imputed, ("counts",), 3),
+        plain("n", "n", lambda row: NOTHING if row.n is None else str(row.n), lambda row: row.n, ("counts",), 7),
+        plain("cases", "cases", lambda row: str(board.n_cases), lambda row: board.n_cases, ("counts",), 1),
+        *COSTS,
+        *TUNING,
     ]  # fmt: skip
     return every if board.n_folds else [column for column in every if column.key not in OF_TRIALS]
 
 
-def interval_text(facts: MetricFacts, estimate: Estimate) -> str:
-    """Writes an estimate with its interval, e.g. ``0.871 [0.842, 0.893]``."""
-    if math.isnan(estimate.mean):
-        return NOTHING
-    if math.isnan(estimate.low):
-        return facts.text(estimate.mean)
-    return f"{facts.text(estimate.mean)} [{facts.text(estimate.low)}, {facts.text(estimate.high)}]"
+def speaking_counts(board: TaskBoard) -> dict[str, tuple[str, ...]]:
+    """Returns, by count, its presets: a count is shown by default where entries differ, or something was lost."""
+    seen = {key: {int(getattr(row, key)) for row in board.rows} for key in COUNTS}
+    lost = {"n_hallucinated", "n_failed", "n_missed"}
+    speak = {key: len(found) > 1 or (key in lost and found != {0}) for key, found in seen.items()}
+    return {key: ("default", "counts") if told else ("counts",) for key, told in speak.items()}
 
 
-def p_text(p: float) -> str:
-    """Writes a p-value with two digits, never as zero."""
-    if math.isnan(p):
-        return NOTHING
-    return "<0.0001" if p < 0.0001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+def _rank(board: TaskBoard) -> Column:
+    def values(row: EntryRow) -> dict[str, Value]:
+        low, high = number_or_none(row.rank_low), number_or_none(row.rank_high)
+        return {"rank": row.rank, "rank_low": low, "rank_high": high, "tier": row.tier or None}
 
-
-def duration(seconds: float) -> str:
-    """Writes a length of time, e.g. ``1m32s``."""
-    if math.isnan(seconds):
-        return NOTHING
-    if seconds < 59.5:
-        return f"{seconds:.1f}s" if seconds < 9.95 else f"{seconds:.0f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
-
-
-def count_text(number: int) -> str:
-    """Writes a large count with three digits, e.g. ``31.0M``."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g}{unit}" if number / size >= 100 else f"{number / size:.1f}{unit}"
-    return str(number)
-
-
-def _plain(
-    key: str,
-    title: str,
-    text: Callable[[EntryRow], str],
-    value: Callable[[EntryRow], Value],
-    keep: int,
-    align: Literal["left", "right"] = "right",
-) -> Column:
+    told = any(not math.isnan(row.rank_low) for row in board.rows)
     return Column(
-        key=key, title=title, text=text, value=lambda row: {key: value(row)}, keep=keep, align=align
+        key="rank",
+        title="# [95% CI]" if told else "#",
+        text=lambda row: rank_text(row.rank, row.rank_low, row.rank_high),
+        value=values,
+        keep=ALWAYS,
+        presets=frozenset(PRESETS),
+        tone=best_tone,
+        short=(lambda row: rank_text(row.rank)) if told else None,
+        short_title="#",
+        keep_full=8.4,
     )
 
 
-def _metric(facts: MetricFacts, interval: bool, keep: int) -> Column:
-    def text(row: EntryRow) -> str:
-        estimate = row.metrics[facts.name]
-        return interval_text(facts, estimate if interval else Estimate(estimate.mean))
+SCORES = {"rank": ("mean rank", 2), "test": ("wins", 0)}
+"""By scheme, what entries are ranked by, and its digits."""
 
-    def value(row: EntryRow) -> dict[str, Value]:
-        return _estimate(facts.name, row.metrics[facts.name])
 
-    title = f"{facts.title} [95% CI]" if interval else facts.title
-    return Column(key=facts.name, title=title, text=text, value=value, keep=keep)
+def _score(board: TaskBoard) -> list[Column]:
+    """Returns what entries are ranked by, where that is not the mean."""
+    if board.scheme not in SCORES:
+        return []
+    title, decimals = SCORES[board.scheme]
+    found, of = board.ranking, dict.fromkeys((row.entry for row in board.rows), math.nan)
+    if found is not None:
+        of |= dict(zip(found.entries, map(float, found.scores), strict=True))
+    text: Callable[[EntryRow], str] = lambda row: known(of[row.entry], lambda x: f"{x:.{decimals}f}")  # noqa: E731
+    return [plain("score", title, text, lambda row: number_or_none(of[row.entry]), PRESETS, ALWAYS)]
+
+
+def _beside(facts: MetricFacts, keep: int) -> Column:
+    """Returns a metric beside the ranked one: its mean."""
+    return estimated(
+        facts.name,
+        facts.title,
+        lambda row: row.metrics[facts.name],
+        facts.decimals,
+        _MEASURED if facts.name in BESIDE else ("quality",),
+        keep,
+        interval=False,
+    )
 
 
 def _difference(facts: MetricFacts) -> Column:
-    def text(row: EntryRow) -> str:
-        if row.verdict == "best" or math.isnan(row.difference.mean):
-            return NOTHING
-        return f"{row.difference.mean:+.{facts.decimals}f}"
+    def of(row: EntryRow) -> Estimate:
+        return UNKNOWN if row.verdict == "best" else row.difference
+
+    def text(row: EntryRow, interval: bool) -> str:
+        written = estimate_text(of(row), facts.decimals, signed=True, interval=interval)
+        return f"({written})" if row.too_small and written != NOTHING else written
+
+    column = estimated(
+        "difference", "to best", of, facts.decimals, _MEASURED, 8.6, signed=True, tone=small_tone
+    )
 
     def value(row: EntryRow) -> dict[str, Value]:
-        return _estimate("difference", row.difference)
+        found = of(row)
+        numbers = {"difference": found.mean, "difference_low": found.low, "difference_high": found.high}
+        small = None if row.verdict == "best" else row.too_small
+        return {**{key: number_or_none(one) for key, one in numbers.items()}, "difference_too_small": small}
 
-    return Column(key="difference", title="to best", text=text, value=value, keep=4)
+    return replace(
+        column,
+        text=partial(text, interval=True),
+        short=partial(text, interval=False),
+        keep_full=7.5,
+        value=value,
+    )
+
+
+def _with_other_seeds(facts: MetricFacts) -> Column:
+    """Returns the interval of the difference over patients and trainings: without it the column says nothing new."""
+    column = estimated(
+        "difference_trained",
+        "with other seeds",
+        lambda row: row.trained,
+        facts.decimals,
+        ("quality",),
+        4.5,
+        signed=True,
+    )
+    return replace(column, short=None)
 
 
 def _p(board: TaskBoard) -> Column:
     def text(row: EntryRow) -> str:
         if row.verdict == "best":
-            return "best"
+            return "best" if len(board.rows) > 1 else NOTHING
+        if row.all_failed:
+            return "failed"
         p = f"{p_text(row.p)} {MARKS[row.verdict]}".strip() if not math.isnan(row.p) else "?"
-        return p if row.n_compared == board.n_patients else f"{p} (n={row.n_compared})"
+        return p if row.n_compared == board.n_valued else f"{p} (n={row.n_compared})"
 
     def value(row: EntryRow) -> dict[str, Value]:
-        return {"p": _number(row.p), "p_patients": None if row.verdict == "best" else row.n_compared}
+        if row.all_failed:
+            return {"p": None, "p_raw": None, "p_patients": None}
+        patients = None if row.verdict == "best" else row.n_compared
+        return {"p": number_or_none(row.p), "p_raw": number_or_none(row.p_raw), "p_patients": patients}
 
-    return Column(key="p", title="p", text=text, value=value, keep=8)
+    return Column(
+        key="p",
+        title="p",
+        text=text,
+        value=value,
+        keep=8.5,
+        presets=frozenset({"all", *_MEASURED}),
+        tone=unfound_tone,
+    )
 
 
-def _estimate(name: str, estimate: Estimate) -> dict[str, Value]:
-    return {
-        name: _number(estimate.mean),
-        f"{name}_low": _number(estimate.low),
-        f"{name}_high": _number(estimate.high),
-    }
+def _effect(row: EntryRow, which: str) -> Estimate:
+    if row.effect is None:
+        return UNKNOWN
+    found = getattr(row.effect, which)
+    return Estimate(found.value, found.low, found.high)
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
-def _parameters(row: EntryRow) -> str:
-    return NOTHING if row.cost.parameters is None else count_text(row.cost.parameters)
+def _positive(value: float, facts: MetricFacts) -> str:
+    return NOTHING if math.isnan(value) else facts.text(value)

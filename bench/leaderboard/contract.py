@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import ResultsError
-from bench.results.store import Store
+from bench.results.store import Store, part_name
 from bench.stats.aggregate import POLICIES, Policy
 from medseg.tasks import TASKS, TaskSpec
 
@@ -22,12 +22,14 @@ class Contract:
         tolerances: Tolerance by label, in the task's unit; empty where the task declares none.
         cavities: Labels whose ejection fraction is told.
         unit: Of lengths, ``mm`` or ``px``; empty where it is not known.
+        patients_from: How the patients are known; see `medseg.data.case.PatientsFrom`.
     """
 
     policy: Policy = "nnunet"
     tolerances: dict[str, float] = field(default_factory=dict)
     cavities: tuple[str, ...] = ()
     unit: str = ""
+    patients_from: str = ""
 
 
 def read_contract(store: Store, trials: pd.DataFrame, task: str) -> Contract:
@@ -44,7 +46,8 @@ def read_contract(store: Store, trials: pd.DataFrame, task: str) -> Contract:
     tasks = {tree.get("name"): tree for tree in (store.read_suite() or {}).get("tasks", [])}
     tree = tasks.get(task)
     if tree is None:
-        tree = json.loads(trials["spec_json"].iloc[-1]).get("task", {}) if len(trials) else {}
+        newest = store.row(part_name(trials.iloc[-1].to_dict())) if len(trials) else None
+        tree = json.loads(newest["spec_json"]).get("task", {}) if newest else {}
     # Results of before there was a choice say nothing.
     policy = tree.get("empty_policy", "nnunet")
     if policy not in POLICIES:
@@ -52,7 +55,8 @@ def read_contract(store: Store, trials: pd.DataFrame, task: str) -> Contract:
             f"{store.root}: task {task} has the policy {policy!r} for empty masks; "
             f"this medseg-bench knows {', '.join(POLICIES)}"
         )
-    return Contract(policy, _tolerances(tree), _cavities(tree, task), tree.get("unit", ""))
+    patients_from = str(tree.get("patients_from", ""))
+    return Contract(policy, _tolerances(tree), _cavities(tree, task), tree.get("unit", ""), patients_from)
 
 
 def _tolerances(tree: Mapping[str, Any]) -> dict[str, float]:

@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
+from bench.errors import ResultsError
 from bench.leaderboard.facts import known_spec
+from bench.stats.codes import combine, pick
 
 RUN = ["entry", "fold", "seed"]
 PLACE = ["metric", "label"]
@@ -33,7 +36,10 @@ class OneDefinition:
 
 
 def one_definition(
-    values: pd.DataFrame, complete: pd.DataFrame, tolerances: Mapping[str, float]
+    values: pd.DataFrame,
+    complete: pd.DataFrame,
+    tolerances: Mapping[str, float],
+    wanted: Mapping[str, str] | None = None,
 ) -> OneDefinition:
     """Chooses a definition per metric and label: today's if every measured trial has it, else what most have.
 
@@ -45,9 +51,16 @@ def one_definition(
         values: Columns entry, fold, seed, metric, label, definition and more; a run of an entry is a trial.
         complete: Complete trials of all entries; columns entry, fold, seed.
         tolerances: Tolerance by label, as the task declares it today.
+        wanted: By metric, the definition that a user chose; taken for every label that has it.
+
+    Raises:
+        ResultsError: If a metric was measured, but not by the definition that is wanted.
     """
-    apart = _unmeasured(values, complete)
-    held = values[[*RUN, *PLACE, "definition"]].drop_duplicates()
+    wanted = wanted or {}
+    every = combine(values, [*RUN, *PLACE, "definition"])
+    held = every.frame()
+    _check_wanted(held, wanted)
+    apart = _unmeasured(held, complete)
     several = held.groupby(PLACE, observed=True)["definition"].transform("nunique") > 1
     if not several.any():
         return OneDefinition(without(values, apart), apart)
@@ -57,9 +70,10 @@ def one_definition(
     for place, rows in held[several].groupby(PLACE, observed=True):
         metric, label = map(str, place)
         trials = int(measured[metric])
-        number = {str(name): int(count) for name, count in rows["definition"].value_counts().items()}
-        today = _today(metric, tolerances.get(label))
-        taken = today if number.get(today) == trials else _most(number)
+        number = {str(name): int(count) for name, count in rows["definition"].value_counts().items() if count}
+        today = wanted[metric] if wanted.get(metric) in number else _today(metric, tolerances.get(label))
+        asked = today == wanted.get(metric)
+        taken = today if asked or number.get(today) == trials else _most(number)
         chosen[metric, label] = taken
         if taken != today or number[taken] < trials:
             told.setdefault((metric, _choice(taken, number, trials)), []).append(label)
@@ -67,16 +81,27 @@ def one_definition(
             apart.setdefault(metric, {})[entry] = (
                 f"{metric} measured as {others}, not as {taken}: not compared; `bench rescore` measures anew"
             )
-    wanted = pd.Series(list(zip(values["metric"], values["label"], strict=True)), values.index).map(chosen)
-    kept = values[wanted.isna() | (wanted == values["definition"])]
+    kept = [
+        chosen.get((str(metric), str(label)), definition) == definition
+        for metric, label, definition in zip(held["metric"], held["label"], held["definition"], strict=True)
+    ]
     notes = tuple(f"{metric} ({', '.join(labels)}): {text}" for (metric, text), labels in told.items())
-    return OneDefinition(without(kept, apart), apart, notes)
+    return OneDefinition(without(values[pick(np.array(kept), every.codes)], apart), apart, notes)
 
 
-def _unmeasured(values: pd.DataFrame, complete: pd.DataFrame) -> Apart:
+def _check_wanted(held: pd.DataFrame, wanted: Mapping[str, str]) -> None:
+    for metric, definition in wanted.items():
+        known = set(held.loc[held["metric"] == metric, "definition"])
+        if known and definition not in known:
+            raise ResultsError(
+                f"no values of {metric} by the definition '{definition}' (there are: {', '.join(sorted(known))})"
+            )
+
+
+def _unmeasured(held: pd.DataFrame, complete: pd.DataFrame) -> Apart:
     """Returns the entries with a complete trial without any value of a metric that others were measured by."""
     total = complete.groupby("entry", observed=True).size()
-    measured = values[[*RUN, "metric"]].drop_duplicates()
+    measured = held[[*RUN, "metric"]].drop_duplicates()
     has = measured.groupby(["metric", "entry"], observed=True).size()
     lacking = total - has.unstack(fill_value=0).reindex(columns=total.index, fill_value=0)
     apart: Apart = {}

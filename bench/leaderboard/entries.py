@@ -1,7 +1,8 @@
 """The entries of a task: which of their trials count, and what a reader must know of them."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -10,7 +11,8 @@ from bench.results.counting import Limits
 from bench.results.schema import UNDECIDED
 from bench.results.select import constraints_out_of_reach, newest_per_trial
 
-MEASURED = ["case", "patient", "label", "metric"]
+AS_WORST = "counted as worst"
+NOT_PLANNED = "not in the suite any more"
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Entry:
         loss: Label of its loss.
         finals: Its final trials, one per fold and seed, whatever their status.
         notes: What a reader must know of it.
+        tuning: Its tuning trials, all attempts of all code.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Entry:
     loss: str
     finals: pd.DataFrame
     notes: tuple[str, ...] = ()
+    tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def of_study(trials: pd.DataFrame, study: str | None) -> pd.DataFrame:
@@ -45,11 +49,18 @@ def one_protocol(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if trials.empty:
         return trials, []
     finals = trials[trials["phase"] == "final"]
-    newest = (trials if finals.empty else finals).sort_values("finished_at").iloc[-1]
+    newest = _newest(trials if finals.empty else finals, ["data", "split"])
     same = (trials["data"] == newest["data"]) & (trials["split"] == newest["split"])
     left_out = int((~same).sum())
     notes = [f"{left_out} trials on other data or another split are not shown"] if left_out else []
     return trials[same], notes
+
+
+def _newest(trials: pd.DataFrame, columns: list[str]) -> "pd.Series[str]":
+    """Returns some columns of the trial that finished last."""
+    last = trials["finished_at"].to_numpy().argsort(kind="stable")[-1]
+    found: pd.Series[str] = trials[columns].iloc[last]
+    return found
 
 
 def pending_reason(trials: pd.DataFrame, was_run: bool, limits: Limits | None = None) -> str:
@@ -81,49 +92,70 @@ def make_entry(name: str, trials: pd.DataFrame, finals: pd.DataFrame, looks: int
         looks: How many of its settings have met the test cases.
         gone: Whether the suite has it no more.
     """
-    newest = (trials if finals.empty else finals).sort_values("finished_at").iloc[-1]
+    newest = _newest(trials if finals.empty else finals, ["model", "loss"])
     notes = []
     if finals.empty:
-        notes.append("every tuning trial failed: counted as worst")
-    stale = int(finals["stale"].sum())
-    if stale:
-        notes.append(f"stale: {stale} of {len(finals)} final trials were made by other code")
+        notes.append(f"every tuning trial failed: {AS_WORST}")
+    notes += _stale(finals)
     if finals["outdated"].any():
         notes.append("outdated: tuning has found a better setting that has no final trials yet")
     if gone:
-        notes.append("not in the suite any more")
+        notes.append(NOT_PLANNED)
     if looks > 1:
         notes.append(f"{looks} settings of this entry have met the test cases")
-    return Entry(name, _label(finals, newest, "model"), _label(finals, newest, "loss"), finals, tuple(notes))
+    labels = _label(finals, newest, "model"), _label(finals, newest, "loss")
+    return Entry(name, *labels, finals, tuple(notes), trials[trials["phase"] == "tune"])
+
+
+def _stale(finals: pd.DataFrame) -> list[str]:
+    """Says which code made an entry's finals, where it is not today's; the more so where it is not one code."""
+    if not finals["stale"].any():
+        return []
+    stale = finals[finals["stale"]]
+    made = ", ".join(code[:8] for code in sorted(stale["code"].unique()))
+    notes = [f"stale: {len(stale)} of {len(finals)} final trials were made by other code ({made})"]
+    codes = finals["code"].value_counts().sort_index()
+    if len(codes) > 1:
+        parts = ", ".join(f"{count} by {str(code)[:8]}" for code, count in codes.items())
+        notes.append(f"mixed: its final trials are of {len(codes)} versions of the code ({parts})")
+    return notes
 
 
 def _label(finals: pd.DataFrame, newest: "pd.Series[str]", axis: str) -> str:
     return "/".join(sorted(finals[axis].unique())) if len(finals) else str(newest[axis])
 
 
-def with_holes(entry: Entry, runs: pd.DataFrame, values: pd.DataFrame, apart: Apart) -> Entry:
+def with_holes(entry: Entry, runs: pd.DataFrame, missing: pd.DataFrame, apart: Apart) -> Entry:
     """Notes what an entry lacks of what others have, and what of it cannot be compared.
 
     Args:
         entry: The entry.
         runs: Folds and seeds that each entry must have.
-        values: Values of all entries, as measured.
+        missing: Columns entry, fold and seed: a row per value that some entry has and another one lacks.
         apart: By metric and entry, what cannot be compared.
     """
     if entry.finals.empty:
         return entry
-    status = runs.merge(entry.finals[["fold", "seed", "status"]], how="left", on=["fold", "seed"])["status"]
-    lost = status.fillna("not run")[status != "complete"].value_counts().sort_index()
+    ran = dict(zip(_pairs(entry.finals), entry.finals["status"], strict=True))
+    status = [str(ran.get(run, "not run")) for run in _pairs(runs)]
+    lost = Counter(word for word in status if word != "complete")
     notes = list(entry.notes)
-    if len(lost):
-        words = ", ".join(f"{count} {word}" for word, count in lost.items())
-        notes.append(f"incomplete: {lost.sum()} of {len(runs)} final trials counted as worst ({words})")
-    reasons = {metric: entries[entry.name] for metric, entries in apart.items() if entry.name in entries}
-    wanted = _size(values, reasons) * int((status == "complete").sum())
-    holes = wanted - int((values["entry"] == entry.name).sum())
+    if lost:
+        words = ", ".join(f"{count} {word}" for word, count in sorted(lost.items()))
+        notes.append(f"incomplete: {lost.total()} of {len(runs)} final trials {AS_WORST} ({words})")
+    complete = [run for run, word in ran.items() if word == "complete"]
+    mine = missing[missing["entry"] == entry.name]
+    holes = 0
+    if len(mine):
+        holes = int(mine.value_counts(["fold", "seed"]).reindex(complete, fill_value=0).sum())
     if holes:
-        notes.append(f"incomplete: {holes} values that others have counted as worst")
+        notes.append(f"incomplete: {holes} values that others have {AS_WORST}")
+    reasons = {metric: entries[entry.name] for metric, entries in apart.items() if entry.name in entries}
     return replace(entry, notes=(*notes, *_grouped(reasons)))
+
+
+def _pairs(rows: pd.DataFrame) -> list[tuple[int, int]]:
+    return list(zip(rows["fold"].tolist(), rows["seed"].tolist(), strict=True))
 
 
 def _grouped(reasons: Mapping[str, str]) -> list[str]:
@@ -132,9 +164,3 @@ def _grouped(reasons: Mapping[str, str]) -> list[str]:
     for metric, reason in reasons.items():
         metrics.setdefault(reason.removeprefix(metric), []).append(metric)
     return [", ".join(names) + reason for reason, names in metrics.items()]
-
-
-def _size(values: pd.DataFrame, but: Collection[str]) -> int:
-    """Returns how many values a trial has of all metrics but some."""
-    measured = values[MEASURED].drop_duplicates()
-    return int((~measured["metric"].isin(list(but))).sum())

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isnan, nan
+from math import inf, isnan, nan
 
 from bench.stats.aggregate import Worst
 from medseg.errors import RegistryError, UnknownNameError
@@ -30,6 +30,7 @@ class MetricFacts:
         decimals: Shown digits; ranks are made from what is shown.
         definitions: What was measured, by label; empty where nobody asked.
         tolerances: What counted as no error, by label; empty where the metric has no tolerance.
+        span: The largest difference that there can be; inf: not known.
     """
 
     name: str
@@ -43,6 +44,7 @@ class MetricFacts:
     decimals: int
     definitions: dict[str, str] = field(default_factory=dict)
     tolerances: dict[str, float] = field(default_factory=dict)
+    span: float = inf
 
     def text(self, value: float) -> str:
         """Writes a value with the metric's digits."""
@@ -90,6 +92,7 @@ def metric_facts(
         decimals=DECIMALS[quantity],
         definitions=definitions,
         tolerances=tolerances,
+        span=spec.span if spec else inf,
     )
 
 

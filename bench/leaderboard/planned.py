@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from bench.errors import ResultsError
 from bench.results.counting import Limits
-from bench.results.store import Store
+from bench.results.store import SUITE_FILE, Store
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,22 @@ class PlannedStudy:
 
 
 def read_planned(store: Store) -> list[PlannedStudy]:
-    """Returns the studies of the suite that was run last; none where it was not kept."""
-    return [_study(study) for study in (store.read_suite() or {}).get("studies", [])]
+    """Returns the studies of the suite that was run last; none where it was not kept.
+
+    Raises:
+        ResultsError: If the file lacks something.
+    """
+    try:
+        return [_study(study) for study in (store.read_suite() or {}).get("studies", [])]
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        what = (
+            f"a study has no {error}"
+            if isinstance(error, KeyError)
+            else "a study has another form than expected"
+        )
+        raise ResultsError(
+            f"{store.root / SUITE_FILE}: {what}; run the suite again to renew the file, or put it back"
+        ) from error
 
 
 def _study(study: dict[str, Any]) -> PlannedStudy:
@@ -58,12 +74,12 @@ def _limits(study: dict[str, Any]) -> Limits:
 
 def relabel(trials: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.DataFrame:
     """Gives trials the names that the suite uses today: a label may change without any training."""
-    trials = trials.copy()
+    labels: dict[str, dict[str, str]] = {}
     for study in planned:
-        mine = trials["study"] == study.id
         for column, label in {"entry": study.entry, **study.labels}.items():
-            trials.loc[mine, column] = label
-    return trials
+            labels.setdefault(column, {})[study.id] = label
+    today = {column: trials["study"].map(names) for column, names in labels.items()}
+    return trials.assign(**{column: names.fillna(trials[column]) for column, names in today.items()})
 
 
 def within_plan(trials: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.DataFrame:
@@ -71,15 +87,11 @@ def within_plan(trials: pd.DataFrame, planned: Sequence[PlannedStudy]) -> pd.Dat
 
     Trials of studies that are not planned stay as they are.
     """
-    keep = pd.Series(True, trials.index)
-    for study in planned:
-        mine = trials["study"] == study.id
-        numbers = study.limits.numbers
-        if numbers is not None:
-            keep &= ~(mine & (trials["phase"] == "tune") & (trials["number"] >= numbers))
-        if study.runs:
-            run = pd.Series(
-                list(zip(trials["fold"], trials["seed"], strict=True)), trials.index, dtype=object
-            )
-            keep &= ~(mine & (trials["phase"] == "final") & ~run.isin(study.runs))
-    return trials[keep]
+    numbers = {study.id: study.limits.numbers for study in planned if study.limits.numbers is not None}
+    beyond = trials["number"] >= trials["study"].map(numbers).astype(float)
+    limited = [study for study in planned if study.runs]
+    runs = [(study.id, fold, seed) for study in limited for fold, seed in study.runs]
+    asked = pd.MultiIndex.from_frame(trials[["study", "fold", "seed"]]).isin(runs) if runs else False
+    other = trials["study"].isin([study.id for study in limited]) & ~np.asarray(asked, bool)
+    dropped = ((trials["phase"] == "tune") & beyond) | ((trials["phase"] == "final") & other)
+    return trials[~dropped]

@@ -15,6 +15,7 @@ from bench.leaderboard.cells import TaskCells
 from bench.leaderboard.columns import NOTHING, interval_text
 from bench.leaderboard.contract import Contract
 from bench.leaderboard.entries import Entry
+from bench.leaderboard.estimate import estimates
 from bench.leaderboard.facts import MetricFacts
 from bench.leaderboard.table import Estimate, TaskBoard
 from bench.stats.aggregate import Policy, status_counts
@@ -97,7 +98,7 @@ def label_rows(cells: TaskCells, system: str, metrics: Sequence[str], seed: int 
     # One resampling for all: patients are the same, and drawing them takes longest.
     stacked = pd.concat(tables.values(), ignore_index=True).rename_axis(index="entry", columns="patient")
     found = mean_intervals(stacked, np.random.default_rng(seed))
-    estimates = map(Estimate, *(each.tolist() for each in (found.mean, found.low, found.high)))
+    told = iter(estimates(found, stacked))
     rows = []
     for name, part in parts.items():
         facts, counts, medians = part.facts(name), status_counts(part.cells), tables[name].median(axis=1)
@@ -106,7 +107,7 @@ def label_rows(cells: TaskCells, system: str, metrics: Sequence[str], seed: int 
             is_mean = place == len(labels)
             number = {str(key): int(count) for key, count in counts.loc[place].items()}
             label = MEAN if is_mean else labels[place]
-            rows.append(LabelRow(facts, label, is_mean, next(estimates), float(medians[place]), number))
+            rows.append(LabelRow(facts, label, is_mean, next(told), float(medians[place]), number))
     return rows
 
 

@@ -1,29 +1,27 @@
 """From a results folder to the screen or a file."""
 
 import io
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from bench.errors import ResultsError
-from bench.leaderboard.board import METRICS, build_task
-from bench.leaderboard.cells import TaskCells, load_tasks
-from bench.leaderboard.claims import answer_claims
-from bench.leaderboard.notes import notice
-from bench.leaderboard.render import render
-from bench.leaderboard.sides import AXES
+from bench.leaderboard.answer import Answer, answer
+from bench.leaderboard.provenance import provenance
+from bench.leaderboard.render import STYLES, render
+from bench.leaderboard.request import Request
 from bench.leaderboard.terminal import Leaderboard
 from bench.plan.identity import code_fingerprint
 from bench.results.files import write_atomic
 from bench.results.find import find_results
 from bench.results.place import Place
 from bench.results.store import Store
-from bench.stats.aggregate import Policy
-from medseg.errors import did_you_mean
 
 FILE_WIDTH = 120
+FORMATS = ("rich", "md", "html", "csv", "latex", "json")
+SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".csv": "csv", ".tex": "latex", ".json": "json"}
+WHOLE = ("csv", "json", "html")
+"""Formats that tell everything that is known."""
 
 
 def show(
@@ -31,51 +29,39 @@ def show(
     results_root: Place | Path,
     *,
     console: Console,
-    task: str | None = None,
-    metric: str = "dice",
-    metrics: Sequence[str] | None = None,
-    policy: Policy | None = None,
-    style: str = "rich",
+    request: Request | None = None,
+    style: str | None = None,
     output: Path | None = None,
 ) -> None:
     """Prints or writes the leaderboard of a run, and the answers to its claims.
 
     Args:
-        results: Place of a suite's results, or its name; the newest by default.
+        results: Place of a suite's results, or its name; by default that of the suite asked for, else the newest.
         results_root: Place that holds a folder per suite.
         console: Where to print.
-        task: Only this task.
-        metric: What is ranked by.
-        metrics: What else is shown; by default `METRICS`, where measured.
-        policy: What empty masks count in the tables; by default what each task declares. Claims are answered as
-            they were written down: with the task's.
-        style: ``rich``, ``md``, ``csv`` or ``json``.
+        request: What is asked.
+        style: One of `FORMATS`; by default what the file's suffix says, else rich.
         output: File to write instead of printing.
 
     Raises:
         ValueError: If the format is not known.
         ResultsError: If there are no results, they cannot be read, a metric was not measured, or the file cannot
             be written.
-        BenchError: If the metric is only reported, never ranked by.
+        BenchError: If the metric is only reported, never ranked by, or options do not go together.
     """
-    store = Store(find_results(results, results_root))
-    cells = load_tasks(store, tasks=None if task is None else [task], code=code_fingerprint())
-    if metrics is not None:
-        _check_measured(cells, metrics)
-    viewed = [replace(one, asked_policy=policy) for one in cells]
-    boards = [build_task(one, metric, METRICS if metrics is None else metrics) for one in viewed]
-    suite = store.read_suite() or {}
-    claims = answer_claims(suite.get("claims", []), cells, compare_axes=suite.get("compare", AXES))
-    above = notice(suite)
+    style = style or style_of(output)
+    if style not in FORMATS:
+        raise ValueError(f"style must be one of {', '.join(FORMATS)}, got {style!r}")
+    if output is not None and not output.absolute().parent.is_dir():
+        raise ResultsError(f"{output}: cannot be written (there is no folder {output.parent})")
+    request = request or Request()
+    where = Path(request.suite) if results is None and request.suite is not None else results
+    store = Store(find_results(where, results_root))
+    said = answer(store, request, code_fingerprint(), whole=style in WHOLE)
     if style == "rich" and output is None:
-        console.print(Leaderboard(boards, claims, above))
+        console.print(_leaderboard(said, request))
         return
-    if style == "rich":
-        page = Console(file=io.StringIO(), width=FILE_WIDTH, no_color=True)
-        page.print(Leaderboard(boards, claims, above))
-        text = page.file.getvalue()  # type: ignore[attr-defined]
-    else:
-        text = render(boards, claims, style, above)
+    text = _text(said, request, style, store)
     if output is None:
         console.file.write(text)
         return
@@ -83,14 +69,33 @@ def show(
         write_atomic(output, lambda path: _write(path, text))
     except OSError as error:
         raise ResultsError(f"{output}: cannot be written ({error.strerror or error})") from error
+    console.print(f"Wrote {output}.", markup=False, highlight=False, soft_wrap=True)
 
 
-def _check_measured(cells: Sequence[TaskCells], metrics: Sequence[str]) -> None:
-    known = sorted({name for one in cells for name in one.metrics})
-    for name in metrics:
-        if known and name not in known:
-            hint = did_you_mean(name, known)
-            raise ResultsError(f"no test values of metric '{name}'{hint}")
+def style_of(output: Path | None) -> str:
+    """Returns the format that a file's suffix stands for; without file, and of other suffixes, that of a terminal."""
+    return "rich" if output is None else SUFFIXES.get(output.suffix.lower(), "rich")
+
+
+def _text(said: Answer, request: Request, style: str, store: Store) -> str:
+    of = provenance(store, said.cells, request)
+    if style in STYLES:
+        return render(said.boards, said.claims, style, said.notice, said.overall, request.names, of)
+    if style == "html":
+        # Imported here: its figures take longer than a leaderboard without them.
+        from bench.leaderboard.report import make_fragments, report_html
+
+        fragments = make_fragments(said.boards, said.claims, said.overall, request.names)
+        return report_html(store, said.cells, said.boards, fragments, said.overall, said.notice)
+    page = Console(file=io.StringIO(), width=FILE_WIDTH, no_color=True)
+    page.print(f"{of.line}\n", markup=False, highlight=False)
+    page.print(_leaderboard(said, request))
+    text: str = page.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def _leaderboard(said: Answer, request: Request) -> Leaderboard:
+    return Leaderboard(said.boards, said.claims, said.notice, said.overall, request.names)
 
 
 def _write(path: Path, text: str) -> None:

@@ -12,6 +12,8 @@ from bench.leaderboard.cells import TaskCells
 AXES = ("model", "loss")
 
 Labels = Mapping[str, str]
+Planned = Mapping[tuple[str, str], Labels]
+"""By task and entry, the labels of what the suite plans."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,18 @@ class Sides:
         better: Names of the side that is claimed to be better.
         than: Names of the other side.
         why: Why there are none.
+        waiting: Entries that belong to the sides but have no final trials yet, with the reason.
     """
 
     better: tuple[str, ...] = ()
     than: tuple[str, ...] = ()
     why: str = ""
+    waiting: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of both sides, each once."""
+        return tuple(dict.fromkeys((*self.better, *self.than)))
 
 
 def all_sides(side: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -43,7 +52,12 @@ def describe_side(side: Labels) -> str:
 
 
 def sides_of(
-    cells: TaskCells, metric: str, better: Labels, than: Labels, compare_axes: Sequence[str]
+    cells: TaskCells,
+    metric: str,
+    better: Labels,
+    than: Labels,
+    compare_axes: Sequence[str],
+    planned: Planned | None = None,
 ) -> Sides:
     """Returns the entries of two sides, or why these cannot be compared.
 
@@ -58,27 +72,64 @@ def sides_of(
         better: Labels of one side.
         than: Labels of the other side.
         compare_axes: Axes that make an entry.
+        planned: What the suite plans, to know of entries that are still to come.
     """
     labels = labels_of(cells)
     free = [axis for axis in compare_axes if axis not in better and axis not in than]
-    key = {name: tuple(labels.loc[name, free]) for name in labels.index}
-    found = [matching(labels, side) for side in (better, than)]
-    for names, wanted in zip(found, (better, than), strict=True):
-        if not names:
-            return Sides(why=f"no ranked entry has {describe_side(wanted)}")
-    common = set.intersection(*({key[name] for name in names} for names in found))
-    if not common:
-        return Sides(why=f"no {' or '.join(free)} has both sides")
-    paired = [tuple(name for name in names if key[name] in common) for names in found]
+    found = _paired(labels, better, than, free)
+    expected = _paired(pd.concat([labels, _pending(cells, planned or {})]), better, than, free)
+    waiting = tuple(
+        f"{name}: {cells.pending[name]}"
+        for name in dict.fromkeys((*expected[0], *expected[1]))
+        if name not in labels.index
+    )
+    for wanted in (better, than):
+        if not matching(labels, wanted):
+            return Sides(why=f"no ranked entry has {describe_side(wanted)}", waiting=waiting)
+    both = [name for name in found[0] if name in found[1]]
+    if both:
+        return Sides(why=f"both sides have {both[0]}", waiting=waiting)
+    if not found[0]:
+        return Sides(why=f"no {' or '.join(free)} has both sides", waiting=waiting)
     apart = cells.apart.get(metric, {})
-    lacking = [f"{name}: {apart[name]}" for names in paired for name in names if name in apart]
-    return Sides(why=lacking[0]) if lacking else Sides(paired[0], paired[1])
+    lacking = [f"{name}: {apart[name]}" for names in found for name in names if name in apart]
+    return Sides(why=lacking[0], waiting=waiting) if lacking else Sides(*found, waiting=waiting)
+
+
+def _paired(
+    labels: pd.DataFrame, better: Labels, than: Labels, free: list[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the entries of both sides whose labels of the free axes the other side has, too."""
+    key = {name: tuple(row) for name, row in zip(labels.index, labels[free].to_numpy(object), strict=True)}
+    first, second = matching(labels, better), matching(labels, than)
+    common = {key[name] for name in first} & {key[name] for name in second}
+    return tuple(n for n in first if key[n] in common), tuple(n for n in second if key[n] in common)
+
+
+def _pending(cells: TaskCells, planned: Planned) -> pd.DataFrame:
+    rows = {name: planned[cells.task, name] for name in cells.pending if (cells.task, name) in planned}
+    return pd.DataFrame(
+        [[labels.get(axis, "") for axis in AXES] for labels in rows.values()], list(rows), list(AXES), object
+    )
+
+
+def planned_labels(suite: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, str]]:
+    """Returns the labels of what a kept suite plans, by task and entry; of an axis that is searched there is none."""
+    found = {}
+    for study in suite.get("studies", ()):
+        sides = {"model": study.get("models", ()), "loss": study.get("losses", ())}
+        labels = {axis: side[0]["label"] for axis, side in sides.items() if len(side) == 1}
+        found[study["task"], study["entry"]] = labels
+    return found
 
 
 def labels_of(cells: TaskCells) -> pd.DataFrame:
     """Returns the labels of a task's entries, entries x axes."""
     return pd.DataFrame(
-        {axis: {entry.name: getattr(entry, axis) for entry in cells.entries} for axis in AXES}
+        [[getattr(entry, axis) for axis in AXES] for entry in cells.entries],
+        [entry.name for entry in cells.entries],
+        list(AXES),
+        object,
     )
 
 

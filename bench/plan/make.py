@@ -117,6 +117,7 @@ def _find_data(
             cases=len(dataset.cases),
             patients=len(dataset.patients),
             notes=dataset.notes,
+            patients_from=dataset.patients_from,
         )
     return data, missing
 

@@ -27,6 +27,7 @@ class PlannedData:
         cases: Number of cases.
         patients: Number of patients.
         notes: What was assumed of the data, in words.
+        patients_from: How the patients are known; see `medseg.data.case.PatientsFrom`.
     """
 
     spec: TaskSpec
@@ -37,6 +38,7 @@ class PlannedData:
     cases: int
     patients: int
     notes: tuple[str, ...] = ()
+    patients_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,10 @@ class Plan:
 
     def resolved(self) -> dict[str, Any]:
         """Returns the suite with overrides and defaults filled in, as JSON values; holds no paths."""
-        suite = self.suite.model_dump(mode="json", exclude={"tasks", "data"}, exclude_none=True)
+        suite = self.suite.model_dump(mode="json", exclude={"tasks", "data", "claims"}, exclude_none=True)
         return {
             **suite,
+            "claims": [claim.resolved() for claim in self.suite.claims],
             "plan": self.hash,
             "tasks": [
                 {
@@ -68,6 +71,7 @@ class Plan:
                     "split_hash": data.split.hash,
                     "cases": data.cases,
                     "patients": data.patients,
+                    "patients_from": data.patients_from,
                 }
                 for data in self.data.values()
             ],
@@ -81,7 +85,7 @@ def plan_hash(suite: Suite, studies: Sequence[Study]) -> str:
         [study.id, vars(study.budget) if study.budget else None, study.final_folds, study.final_seeds]
         for study in sorted(studies, key=lambda study: study.id)
     ]
-    claims = [claim.model_dump(mode="json") for claim in sorted(suite.claims, key=lambda claim: claim.id)]
+    claims = [claim.identity() for claim in sorted(suite.claims, key=lambda claim: claim.id)]
     return digest(["plan", promised, claims], HASH_DIGITS)
 
 

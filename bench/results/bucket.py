@@ -30,6 +30,8 @@ AT_ONCE = 16
 """Files that are read at the same time: each costs a way to the store and back."""
 WHOLE_ON_CLOSE = ("s3", "gcs", "abfs")
 PIECE = 8 * 2**20
+YOUNG_NS = 60 * 10**9
+"""Age from which on a file's time tells it from its successor, also where clocks differ."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,15 @@ class Bucket(Place):
         """See `Place`."""
         return self._try("look for", name, lambda system, key: bool(system.get_file_info(key).is_file))
 
+    def stamp(self, name: str) -> Any:
+        """See `Place`."""
+        info = self._try("look for", name, lambda system, key: system.get_file_info(key))
+        if not info.is_file:
+            return None
+        # Its times are whole seconds: what is young may be replaced within the same one.
+        settled = time.time_ns() - info.mtime_ns > YOUNG_NS
+        return (info.mtime_ns, info.size) if settled else object()
+
     def files(self, folder: str) -> dict[str, float]:
         """See `Place`."""
         return {info.base_name: info.mtime_ns / 1e9 for info in self._infos(folder) if info.is_file}
@@ -123,6 +134,11 @@ class Bucket(Place):
         """See `Place`."""
         with ThreadPoolExecutor(AT_ONCE) as threads:
             yield from threads.map(self.read, names)
+
+    def delete_all(self, names: Iterable[str]) -> None:
+        """See `Place`."""
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            list(threads.map(self.delete, names))
 
     def check(self) -> None:
         """See `Place`."""

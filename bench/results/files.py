@@ -13,12 +13,16 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """Writes a file beside its place, flushes it to the disk and moves it there in one step.
 
     Args:
-        path: Final place; what is there is replaced. Its folder is made if need be.
+        path: Final place; what is there is replaced, unless it is no file. Its folder is made if need be.
         write: Called with the temporary path.
 
     Raises:
         OSError: If the disk is full or read-only; nothing is left behind then, and `path` is as before.
     """
+    if path.exists() and not path.is_file():
+        # A device or a pipe, as /dev/stdout and /dev/null are: another file must not take its place.
+        write(path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{TEMPORARY}{secrets.token_hex(6)}-{path.stem}")
     try:

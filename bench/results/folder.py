@@ -1,8 +1,11 @@
 """Results in a folder, on a disk of this machine or on one that several share."""
 
+import errno
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.results.files import TEMPORARY, write_atomic
 from bench.results.place import Place
@@ -50,6 +53,16 @@ class Folder(Place):
         """See `Place`."""
         return (self.path / name).is_file()
 
+    def stamp(self, name: str) -> tuple[int, int, int] | None:
+        """See `Place`."""
+        try:
+            # A shared disk answers for what is open, and remembers an older answer for what is not.
+            with (self.path / name).open("rb") as file:
+                state = os.fstat(file.fileno())
+        except FileNotFoundError:
+            return None
+        return state.st_mtime_ns, state.st_size, state.st_ino
+
     def files(self, folder: str) -> dict[str, float]:
         """See `Place`."""
         found = {}
@@ -73,6 +86,16 @@ class Folder(Place):
     def fetch(self, name: str, path: Path) -> None:
         """See `Place`."""
         write_atomic(path, lambda draft: _copy(self.path / name, draft))
+
+    def open(self, name: str) -> Any:
+        """See `Place`."""
+        import pyarrow
+
+        path = str(self.path / name)
+        try:
+            return pyarrow.OSFile(path)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
 
     def check(self) -> None:
         """See `Place`."""

@@ -1,8 +1,11 @@
 """Moves a trial's result from one store to another."""
 
+import errno
+import os
 from typing import Any
 
-from bench.results.parts import read_table
+from bench.results.parts import part_file
+from bench.results.schema import BESIDE
 from bench.results.store import Store
 
 
@@ -22,11 +25,14 @@ def move_trial(source: Store, part: str, target: Store) -> dict[str, Any]:
         OSError: If the target cannot be reached; the source still has it then.
         ResultsError: If it cannot be read, or the target refuses.
     """
-    (row,) = read_table(source.root, "trials", part).to_pylist()
-    trial: dict[str, Any] = row
+    trial = source.row(part)
+    if trial is None:
+        raise FileNotFoundError(
+            errno.ENOENT, os.strerror(errno.ENOENT), str(source.root / part_file("trials", part))
+        )
     if target.status(part) != "complete":
-        name = f"{part}-{trial['attempt']}"
-        cases, curves = (read_table(source.root, table, name).to_pylist() for table in ("cases", "curves"))
+        key = trial["trial"], trial["code"], trial["attempt"]
+        cases, curves = (source.beside(*key, name).to_pylist() for name in BESIDE)
         target.write(trial, cases, curves)
     source.drop(part)
     return trial

@@ -4,6 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -50,6 +51,10 @@ class Place(ABC):
     def exists(self, name: str) -> bool:
         """Says whether a file is there; errors as in `read`."""
 
+    def stamp(self, name: str) -> Any:
+        """Returns what differs when a file has been replaced, none where it is not there; errors as in `read`."""
+        return object() if self.exists(name) else None
+
     @abstractmethod
     def files(self, folder: str) -> dict[str, float]:
         """Returns the names of the files right in a folder, without it, and when they changed (s since 1970)."""
@@ -70,6 +75,17 @@ class Place(ABC):
         """Reads many files, in order; errors as in `read`."""
         return map(self.read, names)
 
+    def open(self, name: str) -> Any:
+        """Opens a file for Arrow to read, here and there; errors as in `read`."""
+        import pyarrow
+
+        return pyarrow.BufferReader(self.read(name))
+
+    def delete_all(self, names: Iterable[str]) -> None:
+        """Removes many files, if they are there; errors as in `read`."""
+        for name in names:
+            self.delete(name)
+
     @abstractmethod
     def check(self) -> None:
         """Looks whether the place can be there: a folder always can, a prefix needs its bucket.
@@ -87,24 +103,29 @@ def open_place(where: str | Path | Place) -> Place:
     """Returns a place.
 
     Args:
-        where: A folder, or a URL that `pyarrow.fs` knows: ``file://``, ``s3://bucket/prefix``, ``gs://`` and so on.
-            Nothing is opened before it is used.
+        where: A folder, a bundle, or a URL that `pyarrow.fs` knows: ``file://``, ``s3://bucket/prefix``, ``gs://``
+            and so on. Nothing is opened before it is used.
 
     Raises:
         ResultsError: If the URL says no place.
     """
-    from bench.results.folder import Folder
-
     if isinstance(where, Place):
         return where
     text = str(where)
     if isinstance(where, Path) or not is_url(text):
-        return Folder(Path(where).expanduser())
+        return _local(Path(where).expanduser())
     if text.lower().startswith("file://"):
-        return Folder(Path(unquote(urlsplit(text).path)))
+        return _local(Path(unquote(urlsplit(text).path)))
     from bench.results.bucket import make_bucket
 
     return make_bucket(text)
+
+
+def _local(path: Path) -> Place:
+    from bench.results.archive import Archive, is_bundle
+    from bench.results.folder import Folder
+
+    return Archive(path) if is_bundle(path) else Folder(path)
 
 
 def is_url(text: str) -> bool:

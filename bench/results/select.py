@@ -1,7 +1,8 @@
 """Which of the stored trials count: pure functions on the trials table."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from itertools import repeat
 from typing import Any
 
 import pandas as pd
@@ -24,13 +25,16 @@ def newest_per_trial(trials: pd.DataFrame, code: str | None = None) -> pd.DataFr
     Returns:
         The rows with a bool column ``stale``: made by other code than `code`.
     """
-    current = pd.Series(True, trials.index) if code is None else trials["code"] == code
-    decided = ~trials["status"].isin(UNDECIDED)
-    ordered = trials.assign(_decided=decided, _current=current).sort_values(
-        ["_decided", "_current", "finished_at"], kind="stable"
+    # Of the few columns that decide: to sort all of them takes many times as long.
+    keys = trials[["trial", "finished_at"]].assign(
+        decided=~trials["status"].isin(UNDECIDED),
+        current=True if code is None else (trials["code"] == code),
+    )
+    ordered = keys.set_axis(range(len(keys))).sort_values(
+        ["decided", "current", "finished_at"], kind="stable"
     )
     kept = ordered.drop_duplicates("trial", keep="last")
-    return kept.assign(stale=~kept["_current"]).drop(columns=["_decided", "_current"])
+    return trials.iloc[kept.index].assign(stale=~kept["current"].to_numpy(bool))
 
 
 def best_trials(
@@ -53,7 +57,10 @@ def best_trials(
     Returns:
         A row per study that has a complete tuning trial with a value that counts; of equals the lowest number.
     """
-    rows = newest_per_trial(trials[trials["phase"] == "tune"], code)
+    tuning = trials[trials["phase"] == "tune"]
+    if tuning.empty:
+        return tuning.assign(stale=False).reset_index(drop=True)
+    rows = newest_per_trial(tuning, code)
     if isinstance(higher_is_better, Mapping):
         higher = rows["metric"].map(higher_is_better).astype(bool)
     else:
@@ -71,17 +78,28 @@ def _best(rows: pd.DataFrame, limits: Limits | None) -> Hashable | None:
         # A number has one row, unless a budget was spent before numbers were kept; the first one counts.
         rows = rows.drop_duplicates("number")
     limits = limits or Limits()
-    tuned = [_tuned(row, limits) for row in rows.to_dict("records")]
+    tuned = _tuned(rows, limits)
     best = best_of(tuned, limits)
     return None if best is None else rows.index[tuned.index(best)]
 
 
-def _tuned(row: Mapping[Any, Any], limits: Limits) -> Tuned:
-    known = {name: row.get(name) for name in ("device_s", *limits.most)}
-    cost = {name: float(much) for name, much in known.items() if much is not None and math.isfinite(much)}
-    return Tuned(
-        int(row["number"]), row["status"], float(row["_score"]), int(row.get("trained_epochs", 0)), cost
+def _tuned(rows: pd.DataFrame, limits: Limits) -> list[Tuned]:
+    """Returns rows with a score as budgets count them; costs only where there is a limit to them."""
+    spent = () if limits.device_s is None else ("device_s",)
+    asked = [name for name in dict.fromkeys((*spent, *limits.most)) if name in rows.columns]
+    costs: Iterable[Mapping[Any, Any]] = rows[asked].to_dict("records") if asked else repeat({}, len(rows))
+    epochs = rows["trained_epochs"].tolist() if "trained_epochs" in rows.columns else repeat(0, len(rows))
+    known = zip(
+        rows["number"].tolist(), rows["status"].tolist(), rows["_score"].tolist(), epochs, costs, strict=True
     )
+    return [
+        Tuned(number, status, score, trained, {k: float(v) for k, v in cost.items() if _is_known(v)})
+        for number, status, score, trained, cost in known
+    ]
+
+
+def _is_known(cost: Any) -> bool:
+    return cost is not None and not pd.isna(cost) and math.isfinite(cost)
 
 
 def constraints_out_of_reach(trials: pd.DataFrame, limits: Limits) -> str:
@@ -92,7 +110,7 @@ def constraints_out_of_reach(trials: pd.DataFrame, limits: Limits) -> str:
         limits: Of the study.
     """
     rows = newest_per_trial(trials[trials["phase"] == "tune"]).assign(_score=0.0)
-    return out_of_reach([_tuned(row, limits) for row in rows.to_dict("records")], limits)
+    return out_of_reach(_tuned(rows, limits), limits)
 
 
 def with_trained_epochs(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
@@ -132,12 +150,14 @@ def current_finals(
     best = best_trials(trials, code, higher_is_better, limits).set_index("study")["setting"]
     wanted = finals["study"].map(best)
     matches = (wanted.isna() | (finals["setting"] == wanted)).astype(bool)
-    ranked = finals.assign(_match=matches).sort_values(["_match", "finished_at"], kind="stable")
+    run = ["study", "fold", "seed"]
+    keys = finals[[*run, "setting", "finished_at"]].assign(match=matches).set_axis(range(len(finals)))
+    ranked = keys.sort_values(["match", "finished_at"], kind="stable")
     chosen = ranked.drop_duplicates("study", keep="last").set_index("study")["setting"]
     kept = ranked[ranked["setting"] == ranked["study"].map(chosen)]
-    kept = kept.assign(outdated=~kept["_match"]).drop(columns="_match")
-    kept = kept.drop_duplicates(["study", "fold", "seed"], keep="last")
-    return kept.sort_values(["study", "fold", "seed"], ignore_index=True)
+    kept = kept.drop_duplicates(run, keep="last").sort_values(run)
+    found = finals.iloc[kept.index].reset_index(drop=True)
+    return found.assign(outdated=~kept["match"].to_numpy(bool))
 
 
 def test_looks(trials: pd.DataFrame) -> pd.DataFrame:
@@ -152,8 +172,9 @@ def test_looks(trials: pd.DataFrame) -> pd.DataFrame:
         Columns task, entry, data, split, and looks: distinct settings of complete final trials, over all
         studies of the entry on the same data and split.
     """
-    met = trials[(trials["phase"] == "final") & (trials["status"] == "complete")]
     keys = ["task", "entry", "data", "split"]
+    there = (trials["phase"] == "final") & (trials["status"] == "complete")
+    met = trials.loc[there, [*keys, "study", "setting"]]
     settings = met.drop_duplicates([*keys, "study", "setting"])
     return settings.groupby(keys, as_index=False).size().rename(columns={"size": "looks"})
 

@@ -1,37 +1,36 @@
 """The results of one suite: one atomic part per trial and table."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-import pandas as pd
-import pyarrow.compute as pc
 
 from bench.errors import ResultsError
 from bench.results.additions import Additions, compare_cases, with_rows
-from bench.results.parts import SUFFIX, make_frame, part_file, read_table, read_tables, write_table
-from bench.results.place import Place, open_place
-from bench.results.schema import UNDECIDED, make_table
+from bench.results.gathered import known_index, load_all
+from bench.results.index import write_index
+from bench.results.look import find_trial
+from bench.results.names import attempt_name, attempt_of, part_name
+from bench.results.parts import part_file, write_table
+from bench.results.reader import KEY, Reader
+from bench.results.schema import BESIDE, KEYS, UNDECIDED, make_table, stamped_schema
+
+__all__ = ["KEY", "SUITE_FILE", "Store", "part_name"]
 
 Row = Mapping[str, Any]
 
 SUITE_FILE = "suite.json"
-KEY = ["trial", "code", "attempt"]
 
 
-class Store:
+class Store(Reader):
     """Results of one suite.
 
     A trial's part in ``trials/`` is written last and commits it: cases and curves are read only where a trial's
-    row names their attempt. So a crash at any moment leaves the trial as it was before.
+    row names their attempt. So a crash at any moment leaves the trial as it was before. What was gathered into files
+    of many trials (see `bench.results.compaction`) stays there until a part in a file of its own takes its place.
 
     Args:
         root: Place of the suite's results: a folder, or a URL of an object store.
     """
-
-    def __init__(self, root: Place | Path | str):
-        self.root = open_place(root)
 
     def write(self, trial: Row, cases: Sequence[Row], curves: Sequence[Row]) -> bool:
         """Writes all that a trial left, replacing an earlier result of the same trial and code.
@@ -54,18 +53,17 @@ class Store:
         row = dict(trial)
         make_table("trials", [row])
         part = part_name(row)
-        earlier = self._earlier(part)
+        earlier, _ = find_trial(self.root, part)
         if earlier is not None:
-            status, attempt = earlier
-            if status not in UNDECIDED and row["status"] in UNDECIDED:
+            if earlier["status"] not in UNDECIDED and row["status"] in UNDECIDED:
                 return False
-            row["attempt"] = max(row["attempt"], attempt + 1)
+            row["attempt"] = max(row["attempt"], earlier["attempt"] + 1)
         tables = {
             "cases": make_table("cases", _stamped("cases", cases, row)),
             "curves": make_table("curves", _stamped("curves", curves, row)),
         }
         for name, table in tables.items():
-            write_table(self.root, name, f"{part}-{row['attempt']}", table)
+            write_table(self.root, name, attempt_name(row), table)
         write_table(self.root, "trials", part, make_table("trials", [row]))
         self._drop_earlier_attempts(part, row["attempt"])
         return True
@@ -75,7 +73,7 @@ class Store:
     ) -> Additions:
         """Adds case rows to a committed trial: other metrics or definitions of what it predicted.
 
-        The part is replaced in one step, or not at all if a row is there with another value. Hold the `RunLock`.
+        They are added in one step, or not at all if a row is there with another value. Hold the `RunLock`.
 
         Args:
             trial: Id of the trial.
@@ -89,51 +87,29 @@ class Store:
             OSError: If the disk is full or read-only; what was there stays.
             ResultsError: If there is no such attempt, or it cannot be read.
         """
-        row = {"trial": trial, "code": code, "attempt": attempt}
-        part, table = self._cases_of(row)
-        found = compare_cases(table, _stamped("cases", rows, row))
+        table = self.beside(trial, code, attempt, "cases")
+        found = compare_cases(
+            table, _stamped("cases", rows, {"trial": trial, "code": code, "attempt": attempt})
+        )
         if found.added and not found.conflicts:
             whole = with_rows(table, found.added)
             if not dry_run:
-                write_table(self.root, "cases", part, whole)
+                self._replace_cases(trial, code, attempt, whole)
         return found
 
-    def cases_of(self, trial: str, code: str, attempt: int) -> pd.DataFrame:
-        """Returns the case rows of one committed trial, which `cases` would look for among all.
+    def write_row(self, name: str, row: Row) -> None:
+        """Writes a row of a table that has one row per file, or replaces that of the same key.
 
         Args:
-            trial: Id of the trial.
-            code: Of the code that made it.
-            attempt: Its number.
+            name: ``"runs"``, ``"studies"`` or ``"env"``.
+            row: Of the table.
 
         Raises:
-            ResultsError: If there is no such attempt, or it cannot be read.
+            ValueError: If it has unknown or missing columns, wrong types or unknown words.
+            OSError: If the disk is full or read-only, or the store cannot be reached.
+            ResultsError: If the store refuses.
         """
-        return make_frame("cases", [self._cases_of({"trial": trial, "code": code, "attempt": attempt})[1]])
-
-    def trials(self) -> pd.DataFrame:
-        """Returns one row per trial and code, in the order in which they finished.
-
-        Raises:
-            ResultsError: If a part is damaged, alien or of a newer version.
-        """
-        return make_frame("trials", self._parts()).sort_values(["finished_at", "trial"], ignore_index=True)
-
-    def cases(self, trials: Collection[str] | None = None, part: str | None = None) -> pd.DataFrame:
-        """Returns the case rows of committed trials.
-
-        Args:
-            trials: Ids of the trials to read; all by default.
-            part: ``"validation"`` or ``"test"``; both by default.
-
-        Raises:
-            ResultsError: If a part is missing, damaged, alien or of a newer version.
-        """
-        return make_frame("cases", self._rows_of("cases", trials, part))
-
-    def curves(self, trials: Collection[str] | None = None) -> pd.DataFrame:
-        """Returns the learning curves of committed trials; arguments and errors as in `cases`."""
-        return make_frame("curves", self._rows_of("curves", trials, None))
+        write_table(self.root, name, str(row[KEYS[name]]), make_table(name, [row]))
 
     def write_suite(self, suite: Row) -> None:
         """Keeps the resolved suite, as JSON, beside the tables."""
@@ -159,86 +135,35 @@ class Store:
             raise ResultsError(f"{where}: must hold an object, got {type(found).__name__}")
         return found
 
-    def parts(self) -> list[str]:
-        """Returns the names of all trials' parts, sorted; see `part_name`."""
-        names = self.root.files("trials")
-        return sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
-
-    def row(self, part: str) -> dict[str, Any] | None:
-        """Returns a trial's row, by the name of its part; none where it is not there. Errors as in `trials`."""
-        try:
-            rows: list[dict[str, Any]] = read_table(self.root, "trials", part).to_pylist()
-        except FileNotFoundError:
-            return None
-        return rows[0]
-
-    def status(self, part: str) -> str | None:
-        """Returns how a trial ended, by the name of its part; none where it is not there. Errors as in `trials`."""
-        earlier = self._earlier(part)
-        return None if earlier is None else earlier[0]
-
     def drop(self, part: str) -> None:
         """Forgets a result, by the name of its part; errors as in `Place.delete`."""
-        earlier = self._earlier(part)
+        earlier, _ = find_trial(self.root, part)
+        self._unlist(part)
         self.root.delete(part_file("trials", part))
-        self._drop_earlier_attempts(part, 1 if earlier is None else earlier[1] + 1)
+        self._drop_earlier_attempts(part, 1 if earlier is None else earlier["attempt"] + 1)
 
-    def _parts(self, trials: Collection[str] | None = None) -> list[Any]:
-        wanted = None if trials is None else set(trials)
-        chosen = [part for part in self.parts() if wanted is None or part.rpartition("-")[0] in wanted]
-        return list(read_tables(self.root, "trials", chosen))
+    def _unlist(self, part: str) -> None:
+        """Takes a trial out of what was gathered."""
+        if known_index(self.root).find("trials", part) is not None:
+            write_index(self.root, load_all(self.root).without([part], "trials"))
 
-    def _rows_of(self, name: str, trials: Collection[str] | None, part: str | None) -> list[Any]:
-        try:
-            return self._read_rows(name, trials, part)
-        except FileNotFoundError:
-            # A run may have replaced an attempt between our two looks; a second pair of looks settles it.
-            pass
-        try:
-            return self._read_rows(name, trials, part)
-        except FileNotFoundError as error:
-            raise self._hole(error) from error
-
-    def _read_rows(self, name: str, trials: Collection[str] | None, part: str | None) -> list[Any]:
-        rows = [row for table in self._parts(trials) for row in table.select(KEY).to_pylist()]
-        names = [f"{part_name(row)}-{row['attempt']}" for row in rows]
-        tables = read_tables(self.root, name, names)
-        return [table if part is None else table.filter(pc.field("part") == part) for table in tables]
-
-    def _cases_of(self, row: Row) -> tuple[str, Any]:
-        """Returns the part with a trial's cases and what it holds; the trial's own says which attempt counts."""
-        part, attempt = part_name(row), row["attempt"]
-        earlier = self._earlier(part)
-        if earlier is None or earlier[1] != attempt:
-            raise ResultsError(
-                f"{self.root}: attempt {attempt} of trial {row['trial']} is not there any more"
-            )
-        cases = f"{part}-{attempt}"
-        try:
-            return cases, read_table(self.root, "cases", cases)
-        except FileNotFoundError as error:
-            raise self._hole(error) from error
-
-    def _hole(self, error: FileNotFoundError) -> ResultsError:
-        return ResultsError(
-            f"{error.filename}: this part of a trial is missing; put it back, or let `bench run SUITE` make the "
-            "trial anew"
-        )
-
-    def _earlier(self, part: str) -> tuple[str, int] | None:
-        row = self.row(part)
-        return None if row is None else (row["status"], row["attempt"])
+    def _replace_cases(self, trial: str, code: str, attempt: int, cases: Any) -> None:
+        part = part_name({"trial": trial, "code": code})
+        name, row = attempt_of(part, attempt), self.row(part)
+        if row is not None and find_trial(self.root, part)[1] is not None:
+            # A trial that was gathered gets files of its own again; the last one makes them count.
+            curves = self.beside(trial, code, attempt, "curves")
+            write_table(self.root, "cases", name, cases)
+            write_table(self.root, "curves", name, curves.cast(stamped_schema("curves")))
+            write_table(self.root, "trials", part, make_table("trials", [row]))
+        else:
+            write_table(self.root, "cases", name, cases)
 
     def _drop_earlier_attempts(self, part: str, attempt: int) -> None:
         # By name: to look through the folder after each trial would grow with the square of the trials.
         for number in range(1, attempt):
-            for name in ("cases", "curves"):
-                self.root.delete(part_file(name, f"{part}-{number}"))
-
-
-def part_name(row: Row) -> str:
-    """Returns the name of a trial's part, from its id and its code."""
-    return f"{row['trial']}-{row['code'][:8]}"
+            for name in BESIDE:
+                self.root.delete(part_file(name, attempt_of(part, number)))
 
 
 def _stamped(name: str, rows: Iterable[Row], trial: Row) -> list[dict[str, Any]]:

@@ -1,30 +1,39 @@
 """One Tune run for the whole suite; running it again finishes what is missing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from bench.errors import ResultsError
 from bench.plan.identity import code_fingerprint
 from bench.plan.plan import Plan
+from bench.plan.registered import with_registered
 from bench.results.lock import RunLock
 from bench.results.place import Place
 from bench.results.store import Store
 from bench.run.cluster import Session
+from bench.run.compact import compact_if_due
 from bench.run.early import Early
 from bench.run.fuse import Fuse, probe
 from bench.run.launch import Launch
 from bench.run.options import RunOptions
 from bench.run.policy import Allowance
 from bench.run.queue import StudyQueue
+from bench.run.record import RunRecord
 from bench.run.resume import make_queues, make_tracker
 from bench.run.sampling import Mirror
 from bench.run.scratch import deliver_all
 from bench.run.summary import End, Summary, summarise
 from medseg.training.outcome import STORAGE
+
+HURRIED: tuple[End, ...] = ("interrupted", "failure")
+"""Whoever ends a run so is not to be kept waiting."""
 
 
 def run_suite(plan: Plan, options: RunOptions, ray: Early[Session], console: Console) -> Summary:
@@ -64,23 +73,47 @@ def _run_held(
     mirror: Mirror | None,
 ) -> Summary:
     say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
-    brought = deliver_all(options.results, options.cache, say)
+    brought = deliver_all(options.results, options.cache, say, options.policy.anew)
     if brought:
         console.print(f"Brought up {brought} results that an earlier run had to leave on this machine.")
     store, code = Store(options.results), code_fingerprint()
-    store.write_suite(plan.resolved())
+    store.write_suite(with_registered(plan.resolved(), _kept(store), datetime.now(UTC)))
     studies = options.chosen.of(plan.studies)
     allowance, fuse = Allowance(options.limit), Fuse(probe(options.results))
     queues = make_queues(plan, studies, store, code, options.policy, allowance, fuse, mirror, say)
     working = [queue.study for queue in queues if queue.has_work()]
-    if not working:
-        return summarise(queues, idle=True)
-    ray.start()
-    tracker = make_tracker(queues)
-    before = tracker.done
-    launch = Launch(plan, options, store, code, console, lock, fuse)
-    reason = launch.fit(queues, working, tracker, ray)
-    return summarise(queues, tracker.done - before, reason or _end(queues, allowance))
+    with RunRecord(store, plan, code, options.command) as record:
+        if not working:
+            record.summary = summarise(queues, idle=True)
+        else:
+            ray.start()
+            tracker = make_tracker(queues)
+            before = tracker.done
+            launch = Launch(plan, options, store, code, console, lock, fuse, record.run)
+            reason = launch.fit(queues, working, tracker, ray)
+            record.summary = summarise(queues, tracker.done - before, reason or _end(queues, allowance))
+    if record.summary.end not in HURRIED:
+        _gather(store.root, console, say)
+    return record.summary
+
+
+def _gather(results: Place, console: Console, say: Callable[[str], object]) -> None:
+    with console.status("gathering results") as status:
+
+        def watch(done: int, total: int) -> None:
+            status.update(f"gathering results: {done:,} of {total:,} trials")
+
+        problem = compact_if_due(results, watch)
+    if problem:
+        say(problem)
+
+
+def _kept(store: Store) -> dict[str, Any] | None:
+    """Returns the suite that was kept before; a damaged one is about to be renewed."""
+    try:
+        return store.read_suite()
+    except ResultsError:
+        return None
 
 
 def _end(queues: Sequence[StudyQueue], allowance: Allowance) -> End | None:

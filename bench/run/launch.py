@@ -3,7 +3,7 @@
 import secrets
 import tempfile
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -52,6 +52,7 @@ class Launch:
         console: For the display.
         lock: On the results, held.
         fuse: Of the queues.
+        run: Id of the run.
     """
 
     plan: Plan
@@ -61,6 +62,7 @@ class Launch:
     console: Console
     lock: RunLock
     fuse: Fuse
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def fit(
         self,
@@ -71,8 +73,7 @@ class Launch:
     ) -> Reason | None:
         """Prepares data, waits for Ray and runs; says why it stopped, if it was not through."""
         display = Display(tracker, self.console)
-        run = secrets.token_hex(8)
-        workers = {study.id: self._worker(study, run) for study in self.plan.studies}
+        workers = {study.id: self._worker(study) for study in self.plan.studies}
 
         def lost(job: Job, result: TrialResult) -> Known:
             return self._lost(job, workers[job.study], tracker.running_s(job), result)
@@ -87,7 +88,7 @@ class Launch:
             return stop.requested
 
         self._prepare({study.task.name for study in working})
-        signals = Signals(self.options.results, run)
+        signals = Signals(self.options.results, self.run)
         stop = StopRequest(signals, said, self.options.left_s())
         with stop, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
             with self.console.status("starting workers"):
@@ -153,11 +154,11 @@ class Launch:
                         highlight=False,
                     )
 
-    def _worker(self, study: Study, run: str) -> WorkerConfig:
+    def _worker(self, study: Study) -> WorkerConfig:
         plan, results = self.plan, self.options.results
         return WorkerConfig(
             suite=plan.suite.suite,
-            run=run,
+            run=self.run,
             results=results,
             cache=self.options.cache.absolute(),
             roots={name: data.root for name, data in plan.data.items()},

@@ -24,6 +24,7 @@ class RunOptions:
         timeout_s: Longest a trial may take.
         storage: URL of the Optuna storage that shows the search; none: a journal file beside the results.
         graces: How long to wait for a trial that hangs.
+        command: What was typed, without paths; it is written down.
         started: When the command began, by `time.monotonic`.
     """
 
@@ -36,6 +37,7 @@ class RunOptions:
     timeout_s: float | None = None
     storage: str | None = None
     graces: Graces = field(default_factory=Graces)
+    command: str = ""
     started: float = field(default_factory=time.monotonic)
 
     def left_s(self) -> float | None:

@@ -89,13 +89,19 @@ class Policy:
 
     Args:
         only: Which trials exactly: without a decided row, failed, made by other code, or every one.
-        retry: Status words that are run again beside what is missing; `failed` stands for all failures.
+        retry: Status words that are run again beside what is missing; `failed` stands for all failures, `damaged` for
+            what lies in damaged files of many trials.
         failures: When a study stops.
     """
 
     only: Only = "missing"
     retry: tuple[str, ...] = ()
     failures: FailureLimit = field(default_factory=FailureLimit)
+
+    @property
+    def anew(self) -> bool:
+        """Whether any number of trials whose files are damaged is made anew."""
+        return "damaged" in self.retry
 
     @property
     def new(self) -> bool:

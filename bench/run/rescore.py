@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError, DataMissingError, ResultsError
+from bench.results.gathered import restore_index
 from bench.results.lock import RunLock
 from bench.results.place import Place, open_place
 from bench.results.store import Store
+from bench.run.compact import compact_if_due
 from bench.run.predictions import kept_predictions, trials_with_predictions
 from bench.run.rescore_case import KeptTrial
 from bench.run.rescore_data import Tasks
@@ -107,6 +109,8 @@ def rescore(
     place = open_place(results)
     with nullcontext() if options.dry_run else RunLock(place), kept_predictions(place) as folder_of:
         store = Store(place)
+        if not options.dry_run:
+            restore_index(place)
         trials, finals, notes = _kept(store)
         _check_roots(options.roots, trials)
         suite = {task["name"]: task for task in (store.read_suite() or {}).get("tasks", [])}
@@ -117,6 +121,8 @@ def rescore(
         outcomes = [
             _rescore(store, row, plan, options, watch) for row, plan in zip(trials, plans, strict=True)
         ]
+        problem = "" if options.dry_run else compact_if_due(place)
+        notes += [problem] if problem else []
     unchecked = sum(not outcome.checked for outcome in outcomes)
     if unchecked:
         notes.append(

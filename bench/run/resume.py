@@ -44,7 +44,7 @@ def make_queues(
     say: Callable[[str], object] = lambda line: None,
 ) -> list[StudyQueue]:
     """Returns a queue per study, holding what the store knows; what is damaged there is set aside and said."""
-    trials = newest_per_trial(sound_trials(store, say), code)
+    trials = newest_per_trial(sound_trials(store, say, policy.anew), code)
     known = {str(row["trial"]): known_of(row) for row in _records(trials)}
 
     def runs_again(trial: str) -> bool:

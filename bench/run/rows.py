@@ -33,6 +33,8 @@ UNKNOWN: Row = {
     "memory_format": None,
     "notes": None,
     "node": None,
+    "run": None,
+    "case_s": None,
 }
 
 
@@ -85,6 +87,7 @@ def trial_row(
         "finished_at": now,
         **UNKNOWN,
         "node": node,
+        "run": worker.run,
         "wall_s": elapsed_s,
         "device_s": elapsed_s * worker.processes,
         **summary,

@@ -76,10 +76,12 @@ def deliver(scratch: Path, place: Place, part: str) -> dict[str, Any] | None:
     return None
 
 
-def deliver_all(place: Place, cache: Path, say: Callable[[str], object] = lambda line: None) -> int:
+def deliver_all(
+    place: Place, cache: Path, say: Callable[[str], object] = lambda line: None, anew: bool = False
+) -> int:
     """Brings up all results that wait on this machine, and returns how many; errors as in `bring_files`.
 
-    What is damaged, here or there, is set aside and said.
+    What is damaged, here or there, is set aside and said; `anew` as in `sound_trials`.
     """
     scratch = scratch_of(place, cache)
     if scratch is None:
@@ -89,5 +91,5 @@ def deliver_all(place: Place, cache: Path, say: Callable[[str], object] = lambda
         return sum(bring(part) is not None for part in Store(scratch).parts())
     except DamagedError:
         for where in (scratch, place):
-            sound_trials(Store(where), say)
+            sound_trials(Store(where), say, anew)
     return sum(bring(part) is not None for part in Store(scratch).parts())

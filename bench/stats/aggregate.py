@@ -4,68 +4,74 @@ The patient is the unit of every statistic. Slices, images, seeds and folds are 
 they are not independent of each other.
 """
 
+from dataclasses import dataclass
 from math import nan
-from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-COLUMNS = ("entry", "fold", "seed", "patient", "case", "label", "value", "status", "diagonal")
-KEY = ["entry", "fold", "seed", "case", "label"]
-FAILED = ("failed", "missing")
+from bench.stats.codes import combine
+from bench.stats.counted import (
+    BRATS_DISTANCE,
+    FAILED,
+    POLICIES,
+    Policy,
+    Worst,
+    counted_values,
+    is_lost,
+)
+from bench.stats.grid import COLUMNS, KEY, Grid, make_grid
 
-Worst = float | Literal["diagonal"]
-Policy = Literal["nnunet", "brats", "one"]
-POLICIES: tuple[Policy, ...] = get_args(Policy)
+__all__ = [
+    "BRATS_DISTANCE",
+    "COLUMNS",
+    "FAILED",
+    "KEY",
+    "POLICIES",
+    "Policy",
+    "RunValues",
+    "Worst",
+    "check_patients",
+    "counted_values",
+    "is_lost",
+    "per_patient",
+    "per_run",
+    "run_values",
+    "status_counts",
+]
 
-BRATS_DISTANCE = 373.13
-"""Diagonal in mm of the 240 x 240 x 155 images of BraTS: what its evaluation counts for a missed distance."""
 
-
-def counted_values(
-    cells: pd.DataFrame, worst: Worst, policy: Policy = "nnunet", agreed: float = nan
-) -> pd.Series:
-    """Returns what each measured value counts in an average: the policy for empty masks and failures.
-
-    - Failed and missing: the worst value; so is a value that is NaN though its status says ok. NaN where there
-      is no worst value.
-    - Infinite (one mask is empty): the worst value, too: of a distance the image's diagonal.
-    - NaN where both masks are empty: left out, as nnU-Net does. Counting a label that is absent from both as 1
-      would favour empty predictions; the policies ``one`` and ``brats`` do it.
-    - NaN where one mask is empty: left out.
+@dataclass(frozen=True)
+class RunValues:
+    """One metric's values by entry, run and patient: images and labels are averaged, runs are not.
 
     Args:
-        cells: Columns value, status and diagonal.
-        worst: What a failed value counts: a number, NaN (left out), or the image's ``"diagonal"``.
-        policy: ``nnunet``; ``one`` counts `agreed` where both masks are empty; ``brats`` does, too, and
-            373.13 instead of the diagonal.
-        agreed: What both masks being empty counts then; NaN: left out all the same.
-
-    Returns:
-        Floats on the index of `cells`; NaN where a value is left out.
+        entries: Names, sorted.
+        runs: Pairs of fold and seed, sorted. Every entry has the same ones.
+        patients: Names, sorted.
+        values: Floats (entries, runs, patients), the worst put in; NaN: left out.
 
     Raises:
-        ValueError: If the policy is not known, or `worst` is another word.
+        ValueError: If the shape does not fit, or an entry, a run or a patient comes twice: slices or images were
+            given where patients must be.
     """
-    if policy not in POLICIES:
-        raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {policy!r}")
-    if isinstance(worst, str) and worst != "diagonal":
-        raise ValueError(f"worst must be a number or 'diagonal', got {worst!r}")
-    value = cells["value"].astype(float)
-    if policy != "nnunet":
-        value = value.mask((cells["status"] == "both_empty") & value.isna(), agreed)
-    return value.mask(is_lost(cells) | np.isinf(value), _penalty(cells, worst, policy))
 
+    entries: tuple[str, ...]
+    runs: tuple[tuple[int, int], ...]
+    patients: tuple[str, ...]
+    values: NDArray[np.float64]
 
-def _penalty(cells: pd.DataFrame, worst: Worst, policy: Policy) -> "pd.Series[float]":
-    if not isinstance(worst, str):
-        return pd.Series(float(worst), cells.index)
-    return pd.Series(BRATS_DISTANCE, cells.index) if policy == "brats" else cells["diagonal"].astype(float)
-
-
-def is_lost(cells: pd.DataFrame) -> "pd.Series[bool]":
-    """Says which cells have no value though there should be one: failed, missing, or NaN with status ok."""
-    return cells["status"].isin(FAILED) | ((cells["status"] == "ok") & cells["value"].isna())
+    def __post_init__(self) -> None:
+        axes = {"entry": self.entries, "run": self.runs, "patient": self.patients}
+        expected = tuple(map(len, axes.values()))
+        if self.values.shape != expected:
+            raise ValueError(f"values must be entries x runs x patients {expected}, got {self.values.shape}")
+        for kind, names in axes.items():
+            if len(set(names)) != len(names):
+                raise ValueError(
+                    f"one value per entry, run and patient is needed; a {kind} comes several times"
+                )
 
 
 def per_patient(
@@ -89,22 +95,21 @@ def per_patient(
         ValueError: If a column is missing, a cell comes twice, or a case belongs to two patients; and as in
             `counted_values`.
     """
-    check_cells(cells)
-    return average(cells, counted_values(cells, worst, policy, agreed))
+    return make_grid(cells, worst, policy, agreed).per_patient()
 
 
-def average(cells: pd.DataFrame, counted: "pd.Series[float]") -> pd.DataFrame:
-    """Averages what cells count, as `per_patient` does.
+def per_run(cells: pd.DataFrame, worst: Worst, policy: Policy = "nnunet", agreed: float = nan) -> RunValues:
+    """Averages one metric over images, then labels, within each run (fold and seed) and patient.
 
-    Args:
-        cells: As `check_cells` wants them.
-        counted: What each of them counts, on the same index.
+    Args and errors are as in `per_patient`. To average these values over runs is not quite what `per_patient` does
+    where values are left out: it averages runs first, image by image.
     """
-    values = cells[["entry", "patient", "label", "case"]].assign(counted=counted)
-    means = values.groupby(["entry", "patient", "label", "case"], observed=True)["counted"].mean()
-    for level in (["entry", "patient", "label"], ["entry", "patient"]):
-        means = means.groupby(level=level, observed=True).mean()
-    return means.unstack("patient")
+    return run_values(make_grid(cells, worst, policy, agreed))
+
+
+def run_values(grid: Grid) -> RunValues:
+    """Returns what `per_run` does of values that are in an array."""
+    return RunValues(tuple(map(str, grid.entries)), grid.runs, tuple(map(str, grid.patients)), grid.per_run())
 
 
 def status_counts(cells: pd.DataFrame) -> pd.DataFrame:
@@ -118,11 +123,7 @@ def status_counts(cells: pd.DataFrame) -> pd.DataFrame:
         there; whether or not it was predicted), n_missed (it is there but was not predicted) and n_failed
         (failed or missing, whether or not a worst value stands for them). They sum to the entry's rows.
         Then n_hallucinated: those of n_empty_reference in which the label was predicted.
-
-    Raises:
-        ValueError: As in `per_patient`.
     """
-    check_cells(cells)
     status, lost = cells["status"], is_lost(cells)
     groups = {
         "n_valid": (status == "ok") & ~lost,
@@ -131,28 +132,12 @@ def status_counts(cells: pd.DataFrame) -> pd.DataFrame:
         "n_failed": lost,
         "n_hallucinated": status == "reference_empty",
     }
-    return pd.DataFrame(groups).groupby(cells["entry"], observed=True).sum()
-
-
-def check_cells(cells: pd.DataFrame) -> None:
-    """Checks that cells can be averaged.
-
-    Raises:
-        ValueError: As in `per_patient`.
-    """
-    missing = [name for name in COLUMNS if name not in cells.columns]
-    if missing:
-        raise ValueError(f"cells need the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}")
-    twice = cells.duplicated(KEY)
-    if twice.any():
-        first = cells.loc[twice, KEY].iloc[0].to_dict()
-        raise ValueError(f"a cell must come once, one metric at a time; twice: {first}")
-    owners = cells[["case", "patient"]].drop_duplicates()
-    shared = owners["case"].duplicated()
-    if shared.any():
-        raise ValueError(
-            f"a case must belong to one patient; {owners.loc[shared, 'case'].iloc[0]} has several"
-        )
+    entry = combine(cells, ["entry"])
+    counts = {
+        name: np.bincount(entry.codes[which.to_numpy(bool)], minlength=entry.number)
+        for name, which in groups.items()
+    }
+    return pd.DataFrame(counts, index=entry.frame()["entry"])
 
 
 def check_patients(values: pd.DataFrame) -> None:

@@ -1,6 +1,6 @@
-"""Confidence intervals of means: bootstrap over patients, all rows resampled together.
+"""Confidence intervals of means and medians: bootstrap over patients, all rows resampled together.
 
-Efron (1987), Better Bootstrap Confidence Intervals, JASA 82(397).
+Efron (1987), Better Bootstrap Confidence Intervals, JASA 82(397). Patients and runs: see `bench.stats.crossed`.
 """
 
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from bench.stats.aggregate import check_patients
+from bench.stats.medians import median_distribution
+from bench.stats.resample import LEVEL, check_bootstrap, draws, tails, weighted_means
 
 Floats = NDArray[np.float64]
 
 RESAMPLES = 9999
-LEVEL = 0.95
-CHUNK = 4_000_000
-"""Counts that are held in memory at once."""
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Means with their intervals, one element per row of the input.
+    """Means or medians with their intervals, one element per row of the input.
 
     Args:
-        mean: Means over patients.
+        mean: Means over patients; of `median_intervals` the medians.
         low: Lower ends; NaN where fewer than two patients have a value.
         high: Upper ends.
-        method: ``"bca"``, ``"percentile"`` where BCa is undefined, or ``"none"``.
+        method: ``"bca"``; ``"percentile"``, also where BCa is undefined; ``"crossed"`` of patients and runs; or
+            ``"none"``.
     """
 
     mean: Floats
@@ -59,19 +59,16 @@ def mean_intervals(
             of range.
     """
     check_patients(values)
-    if resamples < 1 or not 0 < level < 1:
-        raise ValueError(f"resamples must be at least 1, level within 0..1; got {resamples}, {level}")
-    if not values.shape[1]:
-        raise ValueError("intervals need at least one patient")
+    check_bootstrap(resamples, level, values.shape[1])
     array = values.to_numpy(float)
     valid = ~np.isnan(array)
     # Distances from a value of the row, then from the mean: exactly zero where all values are equal.
     start = array[np.arange(len(array)), valid.argmax(axis=1)]
     offset = array - start[:, None]
     shift = _means(offset, valid)
-    centred = np.where(valid, offset - shift[:, None], 0.0)
+    centred = offset - shift[:, None]
     mean = start + shift
-    boot = _resampled_means(centred, valid, rng, resamples)
+    boot = np.concatenate([weighted_means(c, centred) for c in draws(values.shape[1], rng, resamples)])
     ends = [_ends(boot[:, i], centred[i, valid[i]], level) for i in range(len(array))]
     return Intervals(
         mean=mean,
@@ -81,6 +78,44 @@ def mean_intervals(
     )
 
 
+def median_intervals(values: pd.DataFrame, level: float = LEVEL) -> Intervals:
+    """Returns the percentile bootstrap interval of every row's median over patients.
+
+    The bootstrap distribution of a median is known in closed form: nothing is drawn, and nothing depends on a seed.
+    It is the limit of infinitely many resamples of the patients that have a value.
+
+    Args:
+        values: Rows x patients as `per_patient` makes them; NaN is left out.
+        level: Coverage that is aimed at.
+
+    Raises:
+        ValueError: As in `mean_intervals`.
+    """
+    check_patients(values)
+    check_bootstrap(1, level, values.shape[1])
+    rows = [np.sort(row[~np.isnan(row)]) for row in values.to_numpy(float)]
+    middle = [float(np.median(row)) if len(row) else np.nan for row in rows]
+    ends = [_median_ends(row, level) for row in rows]
+    return Intervals(
+        mean=np.array(middle),
+        low=np.array([low for low, _, _ in ends]),
+        high=np.array([high for _, high, _ in ends]),
+        method=tuple(method for _, _, method in ends),
+    )
+
+
+def _median_ends(ordered: Floats, level: float) -> tuple[float, float, str]:
+    """Returns the ends and the method."""
+    if len(ordered) < 2:
+        return np.nan, np.nan, "none"
+    lower, upper, chance = median_distribution(len(ordered))
+    medians = (ordered[lower] + ordered[upper]) / 2
+    order = np.argsort(medians)
+    places = np.searchsorted(np.cumsum(chance[order]), tails(level))
+    low, high = medians[order][np.minimum(places, len(order) - 1)]
+    return float(low), float(high), "percentile"
+
+
 def _means(array: Floats, valid: NDArray[np.bool_]) -> Floats:
     number = valid.sum(axis=1)
     means = np.full(len(array), np.nan)
@@ -88,32 +123,12 @@ def _means(array: Floats, valid: NDArray[np.bool_]) -> Floats:
     return means
 
 
-def _resampled_means(
-    centred: Floats, valid: NDArray[np.bool_], rng: np.random.Generator, resamples: int
-) -> Floats:
-    """Returns means (resamples, rows); NaN where a resample holds no value of a row."""
-    patients = centred.shape[1]
-    step = max(1, CHUNK // patients)
-    parts = []
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        drawn = rng.integers(patients, size=(size, patients))
-        # How often each patient was drawn; the mean of a resample is then a product of matrices.
-        flat = drawn + patients * np.arange(size)[:, None]
-        counts = np.bincount(flat.ravel(), minlength=size * patients).reshape(size, patients).astype(float)
-        number = counts @ valid.T.astype(float)
-        total = counts @ centred.T
-        parts.append(np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0))
-    return np.concatenate(parts)
-
-
 def _ends(boot: Floats, centred: Floats, level: float) -> tuple[float, float, str]:
     """Returns the ends relative to the mean, and the method."""
     if len(centred) < 2:
         return np.nan, np.nan, "none"
     boot = boot[~np.isnan(boot)]
-    tail = (1 - level) / 2
-    wanted, method = np.array([tail, 1 - tail]), "percentile"
+    wanted, method = np.array(tails(level)), "percentile"
     corrected = _corrected(boot, centred, ndtri(wanted))
     if corrected is not None:
         wanted, method = corrected, "bca"

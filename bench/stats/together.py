@@ -1,13 +1,12 @@
 """What entries count where they are compared: labels that are not there, left out by one, invented by another."""
 
 from collections.abc import Sequence
-from math import isnan, nan
+from math import nan
 
 import pandas as pd
 
-from bench.stats.aggregate import KEY, Policy, Worst, average, check_cells, counted_values
-
-CELL = [name for name in KEY if name != "entry"]
+from bench.stats.counted import Policy, Worst
+from bench.stats.grid import make_grid
 
 
 def per_patient_together(
@@ -22,8 +21,9 @@ def per_patient_together(
 
     Of a label that is not there, who predicts nothing has no value, and who predicts something has a bad one. Left
     out, the patient would vanish from the difference, and inventing labels would cost nothing there. So a cell (fold,
-    seed, case, label) that both masks leave empty counts `agreed` where another of the entries' counts anything; only
-    cells that count for none are left out. An entry's own mean knows nothing of this: it must not depend on others.
+    seed, case, label) that both masks leave empty counts `agreed` where any of the entries counts anything of that
+    case and label, in any run; only what counts in no run of any is left out. An entry's own mean knows nothing of
+    this: it must not depend on others.
 
     Args:
         cells: One metric's values, as in `per_patient`.
@@ -40,19 +40,6 @@ def per_patient_together(
         ValueError: As in `per_patient`.
     """
     names = list(dict.fromkeys(entries))
-    mine = cells[cells["entry"].isin(names)]
-    if alone is None:
-        check_cells(mine)
-    counted = counted_values(mine, worst, policy, agreed)
-    added = _one_sided(mine, counted)
-    if alone is not None and (isnan(agreed) or not added.any()):
-        return alone.loc[names]
-    return average(mine, counted.mask(added, agreed)).loc[names]
-
-
-def _one_sided(cells: pd.DataFrame, counted: "pd.Series[float]") -> "pd.Series[bool]":
-    """Says which cells both masks leave empty and do not count, while another entry's counts."""
-    empty = (cells["status"] == "both_empty") & counted.isna()
-    if not empty.any():
-        return empty
-    return empty & counted.notna().groupby([cells[name] for name in CELL], observed=True).transform("any")
+    mine = cells[cells["entry"].isin(names)] if alone is None else cells
+    grid = make_grid(mine, worst, policy, agreed)
+    return grid.together(names, agreed, grid.per_patient() if alone is None else alone)

@@ -12,7 +12,7 @@ from bench.suite.check_train import check_train
 from bench.suite.check_tune import check_tune
 from bench.suite.document import YamlPath
 from bench.suite.findings import Finding, dotted, invalid
-from bench.suite.schema import AXES, LossEntry, Resources, Suite, TaskEntry
+from bench.suite.schema import AXES, LEAST_TASKS, Claim, LossEntry, Resources, Suite, TaskEntry
 from medseg.errors import RegistryError, UnknownNameError, did_you_mean
 from medseg.losses import LOSSES
 from medseg.metrics import METRICS
@@ -172,22 +172,46 @@ def _claims(suite: Suite) -> Iterator[Finding]:
         if claim.id in seen:
             yield Finding((*prefix, "id"), f"claim '{claim.id}' is listed twice")
         seen.add(claim.id)
-        if claim.task not in names:
-            hint = did_you_mean(claim.task, names)
-            yield Finding((*prefix, "task"), f"the suite has no task '{claim.task}'{hint}")
+        yield from _claimed_tasks(claim, names, prefix)
         unknown = list(_unknown(METRICS, claim.metric, (*prefix, "metric")))
         yield from unknown
-        task = tasks.get(claim.task)
-        if not unknown and task is not None and claim.metric not in task.metrics:
-            measured = ", ".join(task.metrics)
+        measured = {name: tasks[name].metrics for name in claim.tasks(names) if name in tasks}
+        without = [name for name, metrics in measured.items() if claim.metric not in metrics]
+        if not unknown and without:
+            known = ", ".join(measured[without[0]])
             yield Finding(
-                (*prefix, "metric"), f"{task.name} does not measure {claim.metric}; it measures {measured}"
+                (*prefix, "metric"), f"{without[0]} does not measure {claim.metric}; it measures {known}"
             )
         elif not unknown and not _ranked(claim.metric):
             yield Finding(
                 (*prefix, "metric"), f"{claim.metric} is only reported, never claimed by: name another metric"
             )
+        elif not unknown:
+            yield from _claimed_sizes(claim, prefix)
         yield from _sides(suite, index)
+
+
+def _claimed_tasks(claim: Claim, names: Sequence[str], prefix: YamlPath) -> Iterator[Finding]:
+    tasks = claim.tasks(names)
+    for name in tasks:
+        if name not in names:
+            yield Finding((*prefix, "task"), f"the suite has no task '{name}'{did_you_mean(name, names)}")
+    if claim.unit == "task" and len(tasks) < LEAST_TASKS:
+        yield Finding(
+            (*prefix, "unit"),
+            f"a claim over tasks needs at least {LEAST_TASKS} tasks, got {len(tasks)}: fewer give no p below 0.05",
+        )
+
+
+def _claimed_sizes(claim: Claim, prefix: YamlPath) -> Iterator[Finding]:
+    """Yields which sizes no difference can have: the claim's answer would be known before it is run."""
+    spec: MetricSpec = METRICS.load(claim.metric)
+    for key, size in (("margin", claim.margin), ("equivalence", claim.equivalence)):
+        if size is not None and size >= spec.span:
+            yield Finding(
+                (*prefix, key),
+                f"claim '{claim.id}': values of {claim.metric} differ by at most {spec.span:g}, got {key} {size:g}",
+            )
 
 
 def _ranked(metric: str) -> bool:
@@ -211,5 +235,14 @@ def _sides(suite: Suite, index: int) -> Iterator[Finding]:
                 if label not in titles[axis]:
                     hint = did_you_mean(label, titles[axis])
                     yield Finding(path, f"the suite has no {axis} '{label}'{hint}")
-    if claim.better == claim.than:
-        yield Finding(("claims", index), f"claim '{claim.id}' compares an entry with itself")
+    if all(_meet(claim.better.labels(axis), claim.than.labels(axis)) for axis in AXES):
+        yield Finding(
+            ("claims", index),
+            f"claim '{claim.id}' compares an entry with itself: its sides must name the same axis "
+            f"({' or '.join(AXES)}), with no label in common",
+        )
+
+
+def _meet(better: Sequence[str], than: Sequence[str]) -> bool:
+    """Says whether an entry may have a label of either side; a side without labels has all."""
+    return not better or not than or bool(set(better) & set(than))

@@ -4,7 +4,7 @@ In a file a plain name may stand for `{name: ...}`, see `bench.suite.load.normal
 Checks that span sections are in `bench.suite.check`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
@@ -14,6 +14,10 @@ from medseg.config import Config
 
 Axis = Literal["model", "loss"]
 AXES: tuple[Axis, ...] = ("model", "loss")
+ALL_TASKS = "all"
+"""What a claim says instead of the names of all tasks."""
+LEAST_TASKS = 6
+"""A claim over tasks needs them: with five units a two-sided signed-rank test cannot go below p = 0.0625."""
 
 
 class Resources(Config):
@@ -144,11 +148,53 @@ class Claim(Config):
     """A hypothesis that is written down before the run: `better` beats `than` by more than `margin`."""
 
     id: str = Field(min_length=1)
-    task: str
+    task: str | tuple[str, ...] = Field(description="A task, a list of tasks, or all.")
     better: Side
     than: Side
     metric: str = "dice"
     margin: float = Field(0.0, ge=0, description="Smallest difference that matters, in the metric's unit.")
+    equivalence: float | None = Field(
+        None,
+        gt=0,
+        description="Smaller differences, either way, are practically equivalent; by default the margin.",
+    )
+    unit: Literal["patient", "task"] = Field(
+        "patient",
+        description="patient: the claim must hold on each of its tasks. task: it must hold over tasks, each of which "
+        "counts as one.",
+    )
+
+    @field_validator("task")
+    @classmethod
+    def _some_tasks(cls, task: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not task:
+            raise ValueError("must name a task")
+        return task if isinstance(task, str) else _distinct(task)
+
+    def tasks(self, known: Sequence[str]) -> tuple[str, ...]:
+        """Returns the names of its tasks.
+
+        Args:
+            known: Those of the suite.
+        """
+        if isinstance(self.task, str):
+            return tuple(known) if self.task == ALL_TASKS else (self.task,)
+        return self.task
+
+    def resolved(self) -> dict[str, Any]:
+        """Returns it as JSON values, as results keep it."""
+        # What came later is left out where it says nothing: an older suite has the same claim.
+        return self.model_dump(
+            mode="json", exclude_none=True, exclude={"unit"} if self.unit == "patient" else None
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what is promised, as JSON values; keys that came later only where they say something."""
+        found = self.model_dump(mode="json")
+        if len(self.tasks(())) == 1:
+            found["task"] = self.tasks(())[0]
+        later = {"equivalence": None, "unit": "patient"}
+        return {key: value for key, value in found.items() if key not in later or value != later[key]}
 
 
 class Suite(Config):

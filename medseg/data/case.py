@@ -11,6 +11,9 @@ from medseg.tasks import TaskSpec
 
 Part = Literal["train", "test", ""]
 Phase = Literal["ED", "ES", ""]
+PatientsFrom = Literal["listed", "pattern", "layout", "guessed", "partly", "images", ""]
+"""How patients are known: by a list, a pattern, the layout; guessed by source and likeness; not of some, not of any
+image, each of which counts as a patient; empty: nobody says how."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class DataSet:
         values: Label values that the files may hold.
         alike: Pairs of case ids, of different patients, whose images are the same or nearly so.
         notes: What was assumed on the way, in words: who was grouped, and by what.
+        patients_from: How the patients are known.
     """
 
     task: TaskSpec
@@ -68,6 +72,7 @@ class DataSet:
     values: frozenset[int] = frozenset()
     alike: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    patients_from: PatientsFrom = ""
 
     @property
     def patients(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from medseg.data.cache import source_hash, unwritable, write_atomically
 from medseg.data.case import Case, DataSet, Reader, natural
 from medseg.data.files import Advance, FactCache, FileFacts
 from medseg.data.groups import assign, guess, read_groups
+from medseg.data.known import how_known
 from medseg.data.likeness import alike_pairs
 from medseg.data.phantom import ensure_phantom
 from medseg.errors import DataError
@@ -164,6 +165,9 @@ def survey_dataset(
     problems = [*found.problems, *(f"{relative(path, folder)}: {text}" for path, text in unfit.items())]
     cases, notes, unassigned = assign(task, found, groups)
     problems += unassigned
+    whose = how_known(task, found, groups, cases, folder)
+    notes += whose.notes
+    problems += whose.problems
     problems += pictures_in_mm(task, cases, folder)
     fit: dict[str, Case] = {}
     for case in cases:
@@ -181,7 +185,7 @@ def survey_dataset(
         raise DataError(f"{folder}: no case found; looked for {reader.LAYOUT}")
     placed = sorted(fit.values(), key=lambda case: natural(case.id))
     alike = _alike([case.id for case in placed], [facts[case.image].look or "" for case in placed], cache_dir)
-    if found.guess_patients and groups.file is None:
+    if whose.patients_from == "guessed":
         guessed, more = guess(placed, found.sources, alike)
         placed, notes = list(guessed), [*notes, *more]
     patient = {case.id: case.patient for case in placed}
@@ -200,6 +204,7 @@ def survey_dataset(
         values=found.values,
         alike=tuple(pair for pair in alike if patient[pair[0]] != patient[pair[1]]),
         notes=(*found.notes, *notes),
+        patients_from=whose.patients_from,
     )
     return dataset, tuple(dict.fromkeys(problems))
 

@@ -96,6 +96,7 @@ ECE = MetricSpec(
     definition=f"ece/classwise/bins{ECE_BINS}/image/v1",
     higher_is_better=False,
     worst=1.0,
+    best=0.0,
     of_calibration=ece,
 )
 BRIER = MetricSpec(
@@ -104,6 +105,7 @@ BRIER = MetricSpec(
     definition="brier/classwise/image/v1",
     higher_is_better=False,
     worst=1.0,
+    best=0.0,
     of_calibration=brier,
 )
 NLL = MetricSpec(
@@ -112,6 +114,7 @@ NLL = MetricSpec(
     definition=f"nll/least{LEAST_PROBABILITY:g}/image/v1",
     higher_is_better=False,
     worst=-log(LEAST_PROBABILITY),
+    best=0.0,
     of_calibration=nll,
     of_whole_case=True,
 )
@@ -121,6 +124,7 @@ ECE_FOREGROUND = MetricSpec(
     definition=f"ece_foreground/classwise/bins{ECE_BINS}/v1",
     higher_is_better=False,
     worst=1.0,
+    best=0.0,
     of_calibration=partial(ece, region="foreground"),
 )
 BRIER_FOREGROUND = MetricSpec(
@@ -129,6 +133,7 @@ BRIER_FOREGROUND = MetricSpec(
     definition="brier_foreground/classwise/v1",
     higher_is_better=False,
     worst=1.0,
+    best=0.0,
     of_calibration=partial(brier, region="foreground"),
 )
 NLL_FOREGROUND = MetricSpec(
@@ -137,6 +142,7 @@ NLL_FOREGROUND = MetricSpec(
     definition=f"nll_foreground/least{LEAST_PROBABILITY:g}/v1",
     higher_is_better=False,
     worst=-log(LEAST_PROBABILITY),
+    best=0.0,
     of_calibration=partial(nll, region="foreground"),
     of_whole_case=True,
 )

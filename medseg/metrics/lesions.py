@@ -104,6 +104,7 @@ LESION_F1 = MetricSpec(
     definition="lesion_f1/full/overlap1/harmonic/v1",
     higher_is_better=True,
     worst=0.0,
+    best=1.0,
     of_label=lesion_f1,
     empty=EmptyValues(both=nan, reference=0.0, prediction=0.0, agreed=1.0),
 )
@@ -113,6 +114,7 @@ LESION_SENSITIVITY = MetricSpec(
     definition="lesion_sensitivity/full/overlap1/v1",
     higher_is_better=True,
     worst=0.0,
+    best=1.0,
     of_label=lesion_sensitivity,
     empty=EmptyValues(both=nan, reference=nan, prediction=0.0),
 )
@@ -122,6 +124,7 @@ LESION_PRECISION = MetricSpec(
     definition="lesion_precision/full/overlap1/v1",
     higher_is_better=True,
     worst=0.0,
+    best=1.0,
     of_label=lesion_precision,
     empty=EmptyValues(both=nan, reference=0.0, prediction=0.0),
 )

@@ -47,6 +47,7 @@ DICE = MetricSpec(
     definition="dice/v1",
     higher_is_better=True,
     worst=0.0,
+    best=1.0,
     of_label=dice,
     empty=_OVERLAP_EMPTY,
 )
@@ -56,6 +57,7 @@ IOU = MetricSpec(
     definition="iou/v1",
     higher_is_better=True,
     worst=0.0,
+    best=1.0,
     of_label=iou,
     empty=_OVERLAP_EMPTY,
 )
@@ -65,6 +67,7 @@ SENSITIVITY = MetricSpec(
     definition="sensitivity/v1",
     higher_is_better=True,
     worst=0.0,
+    best=1.0,
     of_label=sensitivity,
     empty=EmptyValues(both=nan, reference=nan, prediction=0.0),
 )
@@ -74,6 +77,7 @@ PRECISION = MetricSpec(
     definition="precision/v1",
     higher_is_better=True,
     worst=0.0,
+    best=1.0,
     of_label=precision,
     empty=_EMPTY,
 )
@@ -83,6 +87,7 @@ PIXEL_ACCURACY = MetricSpec(
     definition="pixel_accuracy/v1",
     higher_is_better=True,
     worst=0.0,
+    best=1.0,
     ranked=False,
     of_case=pixel_accuracy,
 )

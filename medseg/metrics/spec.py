@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isnan, nan
+from math import inf, isnan, nan
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class MetricSpec:
         of_calibration: Value of one label (index from 1), or of the case (index 0), from probabilities.
         of_whole_case: Says that `of_calibration` is of the case.
         empty: Values of `of_label` where a mask is empty.
+        best: The best value that there can be, where the worst one is an end, too; NaN: not known.
 
     Raises:
         ValueError: If not exactly one of the three functions is given, or `empty` without `of_label`.
@@ -71,6 +72,7 @@ class MetricSpec:
     of_calibration: "Callable[[CaseCalibration, int], float] | None" = None
     of_whole_case: bool = False
     empty: EmptyValues | None = None
+    best: float = nan
 
     def __post_init__(self) -> None:
         functions = (self.of_label, self.of_case, self.of_calibration)
@@ -113,6 +115,12 @@ class MetricSpec:
     def worst_value(self, diagonal: float) -> float:
         """Returns what a failed or missing case counts, given the image's diagonal; NaN: it is left out."""
         return diagonal if isinstance(self.worst, str) else float(self.worst)
+
+    @property
+    def span(self) -> float:
+        """The largest difference that there can be between two values; inf: not known."""
+        ends = nan if isinstance(self.worst, str) else abs(self.best - self.worst)
+        return inf if isnan(ends) else ends
 
     @property
     def left_out_if_failed(self) -> bool:

@@ -25,6 +25,7 @@ NSD = MetricSpec(
     definition="nsd/marching-cubes/tau={tolerance}/v1",
     higher_is_better=True,
     worst=0.0,
+    best=1.0,
     of_label=nsd,
     empty=EmptyValues(both=nan, reference=0.0, prediction=0.0, agreed=1.0),
 )

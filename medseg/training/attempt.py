@@ -66,6 +66,7 @@ class Attempt:
         self.spec, self.data, self.files = spec, data, files
         self._started, self._clock = datetime.now(UTC), time.perf_counter()
         self._saved, self._saving_s = time.monotonic(), 0.0
+        self._case_s: float | None = None
         task = spec.task
         train, self.validation, self.test = data.split.patients(spec.fold)
         network = (spec.model, task.channels, task.out_channels, spec.network_size)
@@ -154,6 +155,7 @@ class Attempt:
                 cases += rows(self.test, "test", task.metrics, flips, writer, alone)[0]
             if writer is not None:
                 writer.commit(self.spec.model_dump(mode="json", exclude={"task"}))
+        self._case_s = self.evaluation.case_s
         if self.files.weights is not None and loop.processes.first:
             save_weights(loop.best_weights, self.files.weights)
         return self.result("complete", value=value, cases=cases)
@@ -163,7 +165,7 @@ class Attempt:
     ) -> TrialResult:
         """Returns what the trial leaves as it stands."""
         self._account()
-        summary = summarise(self.loop, value, self._started)
+        summary = summarise(self.loop, value, self._started, self._case_s)
         return TrialResult(status, detail, summary, list(cases), list(self.loop.progress.curves))
 
     @property

@@ -33,6 +33,7 @@ COST = (
         ("validation_share", "validation {:.0%}"),
         ("peak_memory_mb", "peak memory {:,.0f} MB"),
         ("energy_j", "{:,.0f} J"),
+        ("case_s", "{:.2g} s to predict a case"),
     ),
     (
         ("parameters", "{:,} parameters"),

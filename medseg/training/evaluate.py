@@ -1,11 +1,13 @@
 """From a model to case rows: predict slices, go back to the native grid, measure."""
 
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Protocol
+from threading import Lock
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +23,10 @@ from medseg.training.measure import measure_case
 from medseg.training.outcome import Row
 
 Predict = Callable[[Tensor], Tensor]
+Images = NDArray[np.float16]
+Floats = NDArray[np.float32]
+P = ParamSpec("P")
+R = TypeVar("R")
 # Cases that may wait for the host before the GPU waits for it.
 MOST_WAITING = 16
 
@@ -64,6 +70,27 @@ class Measured:
         return self.prediction is None or bool(self.prediction.min() == self.prediction.max())
 
 
+class PredictionTimer:
+    """Adds up what it takes to predict cases: the network, and the way back to the native grid; no metrics."""
+
+    def __init__(self) -> None:
+        self.seconds, self.cases = 0.0, 0
+        self._lock = Lock()
+
+    def of(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Returns a function that does the same, timed; threads may call it at once."""
+
+        def timed(*args: P.args, **kwargs: P.kwargs) -> R:
+            began = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                with self._lock:
+                    self.seconds += time.perf_counter() - began
+
+        return timed
+
+
 def evaluate_cases(
     predict: Predict,
     task: TaskSpec,
@@ -74,6 +101,7 @@ def evaluate_cases(
     device: torch.device,
     batch_size: int = 32,
     calibrate: bool = False,
+    timer: "PredictionTimer | None" = None,
 ) -> Iterator[Measured]:
     """Predicts and measures cases, in their order. A case that cannot be measured, or was predicted as NaN,
     has `failed` rows; if only its calibration cannot be, only those rows are.
@@ -81,8 +109,9 @@ def evaluate_cases(
     Probabilities, not labels, are brought back to the native grid; the decision is the last step. Batches go on
     over cases, since an X-ray has one slice; a large volume is decided a batch of slices at a time. Beside a GPU,
     threads do what is left to the host while the next batch is predicted. Calibration is measured if a metric
-    needs it, or if `calibrate` says so.
+    needs it, or if `calibrate` says so. `timer` is told what predictions take.
     """
+    timer = timer or PredictionTimer()
     calibrate = calibrate or any(METRICS.load(name).needs_probabilities for name in metrics)
 
     def measure(case: Case, chunks: list[Future[Decided]]) -> Measured:
@@ -94,10 +123,12 @@ def evaluate_cases(
     with _executor(device) as executor:
         chunks: dict[str, list[Future[Decided]]] = defaultdict(list)
         waiting: deque[Future[Measured]] = deque()
-        for case, first, probabilities, last in _predicted(predict, prepared, cases, device, batch_size):
-            chunks[case.id].append(
-                executor.submit(decide_slices, task, prepared, case.id, probabilities, first, calibrate)
-            )
+        there, decide = timer.of(_on_device(predict, device)), timer.of(decide_slices)
+        predicted = _predicted(there, prepared, cases, batch_size)
+        for case, first, probabilities, last in predicted:
+            decided = executor.submit(decide, task, prepared, case.id, probabilities, first, calibrate)
+            chunks[case.id].append(decided)
+            timer.cases += last
             if last:
                 waiting.append(executor.submit(measure, case, chunks.pop(case.id)))
             while waiting and (waiting[0].done() or len(waiting) > MOST_WAITING):
@@ -106,8 +137,19 @@ def evaluate_cases(
             yield measured.result()
 
 
+def _on_device(predict: Predict, device: torch.device) -> Callable[[Images], Floats]:
+    """Returns the same prediction from arrays to arrays; when it returns the device is done."""
+
+    def arrays(images: Images) -> Floats:
+        with torch.inference_mode():
+            found: Floats = predict(torch.from_numpy(images).to(device).float()).cpu().numpy()
+        return found
+
+    return arrays
+
+
 def _predicted(
-    predict: Predict, prepared: Prepared, cases: Iterable[Case], device: torch.device, batch_size: int
+    predict: Callable[[Images], Floats], prepared: Prepared, cases: Iterable[Case], batch_size: int
 ) -> Iterator[tuple[Case, int, NDArray[np.float32], bool]]:
     """Yields a case, its first slice in this batch, the probabilities of some slices, and whether that was all."""
     slices: list[tuple[Case, int]] = []
@@ -117,8 +159,7 @@ def _predicted(
     for start in range(0, len(slices), batch_size):
         batch = slices[start : start + batch_size]
         images = prepared.images[[index for _, index in batch]]
-        with torch.inference_mode():
-            probabilities = predict(torch.from_numpy(images).to(device).float()).cpu().numpy()
+        probabilities = predict(images)
         for _, group in groupby(enumerate(batch), key=lambda item: item[1][0].id):
             rows = list(group)
             case, first = rows[0][1]

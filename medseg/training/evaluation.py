@@ -10,7 +10,7 @@ from medseg.components import one_line
 from medseg.data import Case
 from medseg.errors import MedsegError
 from medseg.training.agree import agree, wish_to_end
-from medseg.training.evaluate import Predict, evaluate_cases, predictor
+from medseg.training.evaluate import Predict, PredictionTimer, evaluate_cases, predictor
 from medseg.training.infer import mirrored, windowed
 from medseg.training.loop import Loop
 from medseg.training.outcome import PredictionMemoryError, Row, is_out_of_memory
@@ -35,6 +35,8 @@ class Evaluation:
         self._batch = self._at_once = 2 * loop.progress.micro_batch
         self.should_stop: Callable[[], bool] = lambda: False
         """Asked after every case."""
+        self.case_s: float | None = None
+        """Mean seconds to predict a case when rows were last made; of this process where several share them."""
 
     def rows(
         self,
@@ -65,6 +67,7 @@ class Evaluation:
         found: list[tuple[str, list[Row], bool]] = []
         problems: list[str] = []
         wish: MedsegError | None = None
+        timer = PredictionTimer()
         for measured in evaluate_cases(
             self._predict(flips),
             loop.spec.task,
@@ -75,6 +78,7 @@ class Evaluation:
             loop.accelerator.device,
             self._batch,
             calibrate=writer is not None,
+            timer=timer,
         ):
             if writer is not None and measured.prediction is not None:
                 writer.write(measured.case, measured.prediction, part, measured.calibration)
@@ -85,6 +89,7 @@ class Evaluation:
             if wish is not None:
                 break
         agree(loop.processes, wish)
+        self.case_s = timer.seconds / timer.cases if timer.cases else None
         if problems:
             log.warning(
                 "%d of %d %s cases could not be measured in full, first %s",

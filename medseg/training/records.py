@@ -18,13 +18,14 @@ from medseg.training.outcome import Row
 PACKAGES = ("torch", "accelerate", "numpy", "scipy", "nibabel", "medseg-bench")
 
 
-def summarise(loop: Loop, value: float, started: datetime) -> Row:
+def summarise(loop: Loop, value: float, started: datetime, case_s: float | None = None) -> Row:
     """Returns a trial's row, without what its caller knows.
 
     Args:
         loop: The training, however far it came.
         value: Score of the trial; NaN if it has none.
         started: When this process began it.
+        case_s: Seconds to predict one case, if any was.
     """
     progress, config, device = loop.progress, loop.config, loop.accelerator.device
     model = loop.accelerator.unwrap_model(loop.model)
@@ -54,6 +55,7 @@ def summarise(loop: Loop, value: float, started: datetime) -> Row:
         "validation_share": validation,
         "peak_memory_mb": progress.peak_memory_mb or None,
         "energy_j": progress.energy_j,
+        "case_s": case_s,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "node": socket.gethostname(),
         "notes": "; ".join(progress.notes),

@@ -1,5 +1,6 @@
 """What several rooms test with."""
 
+import os
 from collections.abc import Iterator
 
 import pyarrow.fs
@@ -10,6 +11,14 @@ from bench.results import bucket
 from bench.results.object_stores import opened
 
 Retries = pyarrow.fs.AwsStandardS3RetryStrategy
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unflushed() -> Iterator[None]:
+    """Files need not outlive the machine here: to flush each to the disk takes longer than to write it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture

@@ -155,6 +155,7 @@ def as_tree(report: Report) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint if dataset else None,
         "cases": len(dataset.cases) if dataset else None,
         "patients": len(dataset.patients) if dataset else None,
+        "patients_from": dataset.patients_from if dataset else None,
         "parts": [asdict(part) for part in parts(report)],
         "over_cases": [asdict(spread) for spread in spreads(report)],
         "labels": [asdict(label) for label in labels(report)],

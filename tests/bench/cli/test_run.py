@@ -85,6 +85,11 @@ def test_without_options_what_is_missing_is_run(bench):
     assert asked.session == (None, False, None)
 
 
+def test_what_was_typed_is_kept_without_paths(bench):
+    _, _, asked = bench("--results", "/home/me/there", "--limit", "3", "--data=acdc=/data/me/ACDC")
+    assert asked.options.command == "bench run small.yaml --results ... --limit 3 --data=acdc=..."
+
+
 def test_options_say_what_is_run_and_how_far(bench):
     _, _, asked = bench(
         *("--only", "stale", "--limit", "3", "--max-hours", "0.5", "--max-failures", "4", "--timeout", "60"),

@@ -155,8 +155,8 @@ def test_several_systems_are_compared_over_patients(score, masks):
     code, out, _ = score(*both(masks), "--prediction", f"perfect={masks[0]}", "--metrics", "dice,hd95")
     assert code == 0
     assert "Wilcoxon" in out
-    rows = [line.split() for line in out.splitlines() if line.startswith(("1 ", "2 "))]
-    assert [row[1] for row in rows] == ["perfect", "p"]
+    rows = [line.split() for line in out.splitlines() if line.strip().startswith(("1 [", "2 ["))]
+    assert [row[2] for row in rows] == ["perfect", "p"]
     assert "median" not in out
 
 

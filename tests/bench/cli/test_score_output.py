@@ -60,3 +60,18 @@ def test_reasons_of_names_that_are_no_utf_8_are_printed(capsys):
 
     _say(["bad\udcff: no prediction"], Console())
     assert capsys.readouterr().out == "bad\\udcff: no prediction\n"
+
+
+@pytest.mark.parametrize("word", ["=1+1", "+1", "-1", "@x", "'=x"])
+def test_spreadsheets_evaluate_no_cell_of_csv(scored, tmp_path, word):
+    rows = [row | {"system": word, "label": "a=b", "value": -0.5} for row in scored.rows]
+    write_rows(tmp_path / "rows.csv", rows)
+    read = pd.read_csv(tmp_path / "rows.csv", dtype={"system": "string"})
+    assert set(read["system"]) == {f"'{word}"}
+    assert (set(read["label"]), set(read["value"])) == ({"a=b"}, {-0.5})
+    for suffix, reader in ((".parquet", pd.read_parquet), (".json", pd.read_json)):
+        write_rows(tmp_path / f"rows{suffix}", rows)
+        assert {str(name) for name in reader(tmp_path / f"rows{suffix}")["system"]} <= {
+            word,
+            word.lstrip("+"),
+        }

@@ -1,7 +1,8 @@
 """A results folder with known numbers."""
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.leaderboard.facts import metric_facts
+from bench.leaderboard.table import Cost, EntryRow, Estimate, TaskBoard
 from bench.results.schema import TRIALS
 from bench.results.store import Store
 
@@ -140,3 +143,63 @@ def world(tmp_path: Path) -> World:
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """For the tests of a file that only read."""
     return World(tmp_path_factory.mktemp("leaderboard") / "results" / "quick")
+
+
+DICE = metric_facts("dice", "")
+
+
+def invented_row(entry: str, mean: float = 0.8, **changes: Any) -> EntryRow:
+    """Returns a row without any results behind it."""
+    model, _, loss = entry.partition(" + ")
+    row: dict[str, Any] = {
+        "rank": 1.0,
+        "rank_low": 1.0,
+        "rank_high": 2.0,
+        "tier": 1,
+        "entry": entry,
+        "model": model,
+        "loss": loss,
+        "metrics": {"dice": Estimate(mean, mean - 0.02, mean + 0.02)},
+        "median": Estimate(mean + 0.01, mean, mean + 0.03),
+        "difference": Estimate(mean - 0.8, mean - 0.81, mean - 0.79),
+        "p": math.nan,
+        "verdict": "tied",
+        "n_compared": 30,
+        "mdd": 0.01,
+        "cost": Cost(parameters=482_000, gpu_hours=0.5, devices=("gpu",)),
+        "n_failed": 0,
+        "n_valid": 30,
+        "n_empty_reference": 0,
+        "n_hallucinated": 0,
+        "n_missed": 0,
+    }
+    return EntryRow(**row | changes)
+
+
+def invented_board(*rows: EntryRow, **changes: Any) -> TaskBoard:
+    """Returns a table without any results behind it."""
+    board: dict[str, Any] = {
+        "task": "lung",
+        "metric": "dice",
+        "facts": (DICE,),
+        "rows": rows,
+        "n_patients": 30,
+        "n_cases": 30,
+        "n_folds": 1,
+        "n_seeds": 1,
+        "comparisons": max(0, len(rows) - 1),
+        "smallest_p": 1e-6,
+        "resamples": 9999,
+        "mdd": 0.01,
+    }
+    return TaskBoard(**board | changes)
+
+
+@pytest.fixture(scope="session")
+def make_row() -> Callable[..., EntryRow]:
+    return invented_row
+
+
+@pytest.fixture(scope="session")
+def make_board() -> Callable[..., TaskBoard]:
+    return invented_board

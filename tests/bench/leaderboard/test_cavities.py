@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.leaderboard import Leaderboard, TaskBoard, build, render
+from bench.leaderboard import Leaderboard, TaskBoard, render
+from bench.leaderboard.answer import answer
 from bench.leaderboard.cavities import COLUMNS, cavity_lines
+from bench.leaderboard.request import Request
 from bench.leaderboard.table import CavityRow
 from bench.stats.ejection import MISSED, UNMEASURED
 
@@ -45,7 +47,7 @@ def cavity_cells(row: CavityRow) -> list[str]:
 
 
 def board_of(world: Any) -> TaskBoard:
-    return build(world.store, task="heart", resamples=200)[0]
+    return answer(world.store, Request(task="heart", resamples=200), "today").boards[0]
 
 
 def test_known_numbers(world: Any) -> None:

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from bench.errors import ResultsError
-from bench.leaderboard import answer_claims, build, load_tasks
+from bench.leaderboard import answer_claims, load_tasks
+from bench.leaderboard.answer import answer
 from bench.leaderboard.definitions import one_definition
+from bench.leaderboard.request import Request
 from bench.leaderboard.table import TaskBoard
 from medseg.metrics import METRICS
 
@@ -17,7 +19,7 @@ OLD, NEWER = "hd95/pooled/v1", "hd95/pooled/v12"
 
 
 def board_of(world: Any, **options: Any) -> TaskBoard:
-    return build(world.store, **{"resamples": 200, "task": "lung"} | options)[0]
+    return answer(world.store, Request(**{"resamples": 200, "task": "lung"} | options), "today").boards[0]
 
 
 def means(board: TaskBoard, metric: str = "hd95") -> dict[str, float]:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench.leaderboard import answer_claims, build, load_tasks, render
-from bench.leaderboard.notes import footer
+from bench.leaderboard import answer_claims, load_tasks, render
+from bench.leaderboard.answer import answer
+from bench.leaderboard.notes import footer, heading
+from bench.leaderboard.request import Request
 from bench.leaderboard.table import TaskBoard
 
 CLAIM = {"id": "c", "task": "lung", "better": {"model": "careful"}, "than": {"model": "invents"}}
@@ -33,7 +35,7 @@ def write(world: Any, model: str, there: float, invented: int, empty: int = 12, 
 
 
 def board_of(world: Any, **options: Any) -> TaskBoard:
-    return build(world.store, resamples=300, **options)[0]
+    return answer(world.store, Request(resamples=300, **options), "today").boards[0]
 
 
 @pytest.fixture
@@ -68,7 +70,8 @@ def test_the_footer_and_the_counts_say_it(world_of_two: Any) -> None:
     assert [(row["n_hallucinated"], row["p_patients"]) for row in rows] == [("0", ""), ("12", "24")]
     found = json.loads(render([board], style="json"))["boards"][0]["rows"][1]
     assert (found["n_hallucinated"], found["n_compared"]) == (12, 24)
-    assert "| valid | empty | false | fail | miss |" in render([board], style="md")
+    assert " | false | " in render([board], style="md")
+    assert " | valid | empty | false | fail | miss | " in render([board], style="md", names=("counts",))
 
 
 def test_a_claim_is_answered_by_it(world_of_two: Any) -> None:
@@ -93,8 +96,8 @@ def test_patients_that_count_for_neither_are_left_out_and_told(world: Any) -> No
     board = board_of(world)
     assert (board.n_patients, board.rows[1].n_compared) == (24, 12)
     assert not any("not that of the means" in line for line in footer(board))
-    assert "n: patients of a test, where not all 24." in footer(board)
-    assert "| 0.00049 (n=12) |" in render([board], style="md")
+    assert "24 test patients, 24 cases, Dice of 12 patients" in heading(board)
+    assert "| 0.00049 |" in render([board], style="md")
 
 
 def test_a_mean_that_hides_inventions_is_marked(world: Any) -> None:
@@ -107,7 +110,36 @@ def test_a_mean_that_hides_inventions_is_marked(world: Any) -> None:
     # 12 times 0.6 worse, 20 times right by all there is.
     assert second.difference.mean == pytest.approx((20 - 12 * 0.6) / 32)
     assert second.verdict == "better"
-    assert any(line.startswith("!: p < 0.05, but the difference speaks against") for line in footer(board))
+    assert any(line.startswith("!: p < 0.05, but the differences speak against") for line in footer(board))
+
+
+@pytest.mark.parametrize("scheme", ["rank", "test"])
+def test_ranks_within_patients_and_tests_count_inventions(world: Any, scheme: str) -> None:
+    """A little better in the 12 patients with the label, wrong in the 20 without."""
+    write(world, "careful", 0.8, 0, empty=20)
+    write(world, "invents", 0.81, 20, empty=20)
+    board = board_of(world, rank_by=scheme, columns=("quality",))
+    assert [(row.model, row.rank) for row in board.rows] == [("careful", 1), ("invents", 2)]
+    assert board.rows[1].verdict == "worse"
+    assert board.map is not None
+    # Ranks by tests are those of the map that is shown.
+    assert (board.map.iloc[0, 1] < 0.05, board.map.iloc[1, 0] < 0.05) == (True, False)
+    assert board.ranking is not None
+    assert board.ranking.probability[0, 0] > 0.9
+
+
+def test_the_interval_over_trainings_is_of_the_difference_that_is_tested(world: Any) -> None:
+    for seed in range(3):
+        write(world, "careful", 0.8, 0, seed=seed)
+        write(world, "invents", 0.8, 12, seed=seed)
+    second = board_of(world).rows[1]
+    assert second.trained.mean == second.difference.mean == pytest.approx(-0.5)
+    # Half of the patients differ by 1, and seeds by nothing: t of 23 degrees of freedom.
+    half = 2.0687 * math.sqrt(0.25 * 24 / 23 / 24)
+    assert (second.trained.low, second.trained.high) == (
+        pytest.approx(-0.5 - half, abs=1e-4),
+        pytest.approx(-0.5 + half, abs=1e-4),
+    )
 
 
 def test_other_policies_count_as_before(world_of_two: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.leaderboard.cells import load_tasks
+from bench.leaderboard.load import load_tasks
 
 STUDY = {"id": "s", "task": "lung", "entry": "unet + dice"}
 

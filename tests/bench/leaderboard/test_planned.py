@@ -1,5 +1,7 @@
 import pandas as pd
+import pytest
 
+from bench.errors import ResultsError
 from bench.leaderboard.planned import PlannedStudy, read_planned, relabel, within_plan
 from bench.results.counting import Limits
 from bench.results.store import Store
@@ -45,3 +47,19 @@ def test_limits_are_read_from_suites_of_any_version(tmp_path):
     Store(tmp_path).write_suite({"studies": [study | {"counts": counts}, study | {"tune_total": 2}, study]})
     found = [planned.limits for planned in read_planned(Store(tmp_path))]
     assert found == [Limits(numbers=3, most={"gmacs": 4.0}), Limits(numbers=2), Limits()]
+
+
+@pytest.mark.parametrize(
+    ("studies", "what"),
+    [
+        ([{"id": "x"}], "a study has no 'task'"),
+        ([1], "another form"),
+        (7, "another form"),
+        ({"a": 1}, "another form"),
+    ],
+)
+def test_a_suite_that_lacks_keys_is_said(tmp_path, studies, what):
+    store = Store(tmp_path)
+    store.write_suite({"studies": studies})
+    with pytest.raises(ResultsError, match=rf"suite.json: .*{what}.*; run the suite again"):
+        read_planned(store)

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from bench.errors import ResultsError
-from bench.leaderboard import answer_claims, build, load_tasks
+from bench.leaderboard import answer_claims, load_tasks
+from bench.leaderboard.answer import answer
 from bench.leaderboard.contract import Contract, read_contract
 from bench.leaderboard.facts import metric_facts
 from bench.leaderboard.notes import footer
+from bench.leaderboard.request import Request
 from bench.leaderboard.table import TaskBoard
 from bench.stats.aggregate import POLICIES, Policy, counted_values
 from medseg.metrics import METRICS
@@ -41,7 +43,7 @@ def emptied(world: Any) -> Write:
 
 
 def board_of(world: Any, **options: Any) -> TaskBoard:
-    return build(world.store, **{"resamples": 200, "task": "lung"} | options)[0]
+    return answer(world.store, Request(**{"resamples": 200, "task": "lung"} | options), "today").boards[0]
 
 
 def declare(world: Any, **fields: Any) -> None:
@@ -106,7 +108,7 @@ def test_a_policy_of_the_future_is_refused(world: Any) -> None:
     with pytest.raises(
         ResultsError, match="task lung has the policy 'panoptic' for empty masks; this medseg-bench"
     ):
-        build(world.store)
+        answer(world.store, Request(), "today")
 
 
 CLAIM = {"id": "c", "task": "lung", "better": {"loss": "dice"}, "than": {"loss": "ce"}}

@@ -75,7 +75,18 @@ def test_label_rows_average_images_then_patients_and_count_what_happened():
         "n_missed": 1,
         "n_failed": 2,
     }
-    assert by_row["dice", "RV"].estimate.low <= by_row["dice", "RV"].estimate.mean
+    # Three patients give no interval.
+    assert math.isnan(by_row["dice", "RV"].estimate.low)
+
+
+def test_label_rows_have_intervals_from_six_patients_on():
+    many = [
+        row | {"case": f"{row['case']}-{copy}", "patient": f"{row['patient']}-{copy}"}
+        for copy in range(2)
+        for row in rows()
+    ]
+    estimate = label_rows(scored_cells(many, ["mine"]), "mine", ["dice"])[0].estimate
+    assert estimate.low < estimate.mean < estimate.high
 
 
 def test_the_policy_is_the_asked_one_else_the_tasks():

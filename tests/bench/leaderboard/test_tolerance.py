@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
-from bench.leaderboard import build, render
+from bench.leaderboard import render
+from bench.leaderboard.answer import answer
 from bench.leaderboard.facts import metric_facts
 from bench.leaderboard.notes import footer
+from bench.leaderboard.request import Request
+from bench.leaderboard.sheet import column_of
 from bench.leaderboard.terminal import _head
 from medseg.metrics import METRICS
 
@@ -56,14 +59,15 @@ def world_of_labels(world: Any) -> Any:
 
 
 def test_the_footer_says_which_label_has_which(world_of_labels: Any) -> None:
-    (board,) = build(world_of_labels.store, resamples=200)
+    (board,) = answer(world_of_labels.store, Request(resamples=200), "today").boards
     assert [facts.title for facts in board.facts] == ["Dice", "NSD (1–1.5 mm)"]
     assert f"NSD (1–1.5 mm): {nsd('1')} (LV, MYO), {nsd('1.5')} (RV)." in footer(board)
     assert not any("dice/v1" in line for line in footer(board))
 
 
 def test_json_has_the_definitions_of_all_that_is_shown(world_of_labels: Any) -> None:
-    (board,) = json.loads(render(build(world_of_labels.store, resamples=200), style="json"))["boards"]
+    boards = answer(world_of_labels.store, Request(resamples=200), "today").boards
+    (board,) = json.loads(render(boards, style="json"))["boards"]
     dice, found = board["facts"]
     assert dice["definitions"] == dict.fromkeys(("LV", "MYO", "RV"), "dice/v1")
     assert found["definitions"] == {"LV": nsd("1"), "MYO": nsd("1"), "RV": nsd("1.5")}
@@ -71,5 +75,6 @@ def test_json_has_the_definitions_of_all_that_is_shown(world_of_labels: Any) -> 
 
 
 def test_a_heading_is_not_broken_within_its_unit() -> None:
-    assert _head("NSD (2 mm)", ["0.9"]) == "NSD\n(2 mm)"
-    assert _head("limits of agreement", ["-1 to +1"]) == "limits\nof\nagreement"
+    assert _head(column_of("NSD (2 mm)", ["0.9"])) == "NSD\n(2 mm)"
+    assert _head(column_of("limits of agreement", ["-1 to +1"])) == "limits of\nagreement"
+    assert _head(column_of("to best [95% CI]", ["–"])) == "to best\n[95% CI]"

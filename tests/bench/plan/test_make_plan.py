@@ -220,12 +220,16 @@ def test_the_hash_covers_what_the_suite_promises(cache: Path) -> None:
         {},
         {"claims": [claim]},
         {"claims": [{**claim, "margin": 0.01}]},
+        {"claims": [{**claim, "margin": 0.01, "equivalence": 0.02}]},
+        {"claims": [{**claim, "task": "all"}]},
         {"tune": {**BASE["tune"], "budget": {"trials": 4}}},
         {"final": {"seeds": [0, 1]}},
         {"models": [UNET]},
     ]
     assert len({planned(cache, **change).hash for change in changes}) == len(changes)
     assert planned(cache, suite="other").hash == planned(cache).hash
+    one, listed = ({**claim, "task": task} for task in ("phantom-lung", ["phantom-lung"]))
+    assert planned(cache, claims=[one]).hash == planned(cache, claims=[listed]).hash
     assert planned(cache, models=[RESUNET, UNET]).hash == planned(cache).hash
     assert planned(cache, keep_predictions=True).hash == planned(cache).hash
 
@@ -415,12 +419,13 @@ def test_roots_of_the_command_line_win_over_the_environment_and_that_over_the_su
 
 def test_the_resolved_suite_is_json_without_paths(cache: Path) -> None:
     claim = {"id": "c", "task": "phantom-lung", "better": {"loss": "dice"}, "than": {"loss": ["bce"]}}
-    plan = planned(cache, claims=[claim], data={"acdc": "/secret/place"})
+    more = {**claim, "id": "d", "task": "all", "equivalence": 0.01}
+    plan = planned(cache, claims=[claim, more], data={"acdc": "/secret/place"})
     text = json.dumps(plan.resolved(), allow_nan=False)
     assert "/secret/place" not in text
     assert str(cache) not in text
     resolved = json.loads(text)
-    assert resolved["claims"] == [{**claim, "metric": "dice", "margin": 0.0}]
+    assert resolved["claims"] == [{**one, "metric": "dice", "margin": 0.0} for one in (claim, more)]
     assert resolved["plan"] == plan.hash
     assert [study["id"] for study in resolved["studies"]] == [study.id for study in plan.studies]
     assert resolved["tasks"][0]["image_size"] == [32, 32]
@@ -507,9 +512,29 @@ def test_a_suite_defines_its_own_task(cache: Path, tmp_path: Path) -> None:
     data = plan.data["my-task"]
     assert (data.cases, data.patients, len(data.split.test)) == (12, 6, 2)
     assert all(name.startswith("P") and "_" not in name for fold in data.split.folds for name in fold)
+    assert plan.resolved()["tasks"][0]["patients_from"] == "pattern"
     renamed = {**task, "name": "other", "dataset": "x"}
     again = planned(cache, roots={"x": tmp_path / "mine"}, tasks=[renamed])
     assert sorted(ids(again).values()) == sorted(ids(plan).values())
+
+
+def test_a_plan_says_that_patients_are_not_known(cache: Path, tmp_path: Path) -> None:
+    task = own_data(tmp_path / "mine")
+    del task["patient_pattern"]
+    plan = planned(cache, tasks=[task], data={"my-task": str(tmp_path / "mine")})
+    data = plan.data["my-task"]
+    assert (data.patients, data.patients_from) == (12, "images")
+    assert data.notes[0].startswith("nothing says who is who: each of 12 images counts as its own patient")
+    assert plan.resolved()["tasks"][0]["patients_from"] == "images"
+
+
+def test_slices_without_patients_are_not_planned(cache: Path, tmp_path: Path) -> None:
+    task = own_data(tmp_path / "mine")
+    del task["patient_pattern"]
+    for path in [*(tmp_path / "mine").rglob("*_a.png"), *(tmp_path / "mine").rglob("*_b.png")]:
+        path.rename(path.with_stem(path.stem.replace("_a", "_slice1").replace("_b", "_slice2")))
+    with pytest.raises(DataMissingError, match=r"images/P0_slice1\.png: .*12 images are of 6 patients"):
+        planned(cache, tasks=[task], data={"my-task": str(tmp_path / "mine")})
 
 
 def test_files_that_a_task_names_are_found_beside_the_suite(cache: Path, tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def trial_row() -> Rows:
             "memory_format": "channels_last",
             "notes": "out of memory: micro-batch 4 -> 2",
             "node": "host-7",
+            "run": "0123456789abcdef",
+            "case_s": 0.25,
             "device": "cpu",
             "code": "c0de" * 16,
             "data": "data0",

@@ -69,6 +69,24 @@ def test_many_files_are_read_in_order(place: Place) -> None:
         list(place.read_all(["x/0", "x/none"]))
 
 
+def test_many_files_are_removed(place: Place) -> None:
+    names = [f"x/{number}" for number in range(20)]
+    for name in names:
+        place.write(name, b"1")
+    place.delete_all([*names[1:], "x/none"])
+    assert list(place.files("x")) == ["0"]
+
+
+def test_files_are_opened_to_be_read_here_and_there(place: Place) -> None:
+    place.write("a/b", b"0123456789")
+    with place.open("a/b") as file:
+        file.seek(4)
+        assert (file.read(2), file.size()) == (b"45", 10)
+    with pytest.raises(FileNotFoundError) as caught:
+        place.open("a/none")
+    assert caught.value.filename == str(place / "a/none")
+
+
 @pytest.mark.parametrize("size", [0, 3, 11_000_000])
 def test_local_files_are_brought_and_fetched(place: Place, tmp_path: Path, size: int) -> None:
     content = os.urandom(size)

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import ResultsError
-from bench.results.schema import SCHEMA_VERSION, VERSION_KEY
+from bench.results.schema import SCHEMA_VERSION, TABLES, VERSION_KEY
 from bench.results.sound import sound_trials
 from bench.results.store import Store, part_name
 
@@ -50,8 +50,8 @@ def test_a_trial_without_all_of_its_parts_is_set_aside(
     ):
         getattr(store, table)()
     assert list(sound_trials(store, said.append)["trial"]) == list("acd")
-    assert said == [f"1 trial lacks parts ({gone}), moved to {tmp_path}/trials/damaged and to be made anew."]
-    assert f"trials/damaged/{part(trial_row, 'b')}.parquet" in names(tmp_path)
+    assert said == [f"1 trial lacks parts ({gone}), moved to {tmp_path}/damaged and to be made anew."]
+    assert f"damaged/trials/{part(trial_row, 'b')}.parquet" in names(tmp_path)
     assert len(store.cases()) == len(store.trials()) == 3
     assert sound_trials(store, said.append) is not None
     assert len(said) == 1
@@ -70,7 +70,7 @@ def test_folders_are_listed_once_and_not_looked_through(
     monkeypatch.setattr(kind, "files", counted)
     monkeypatch.setattr(kind, "exists", lambda place, name: calls.append(name))
     sound_trials(store, print)
-    assert sorted(calls) == ["cases", "curves", "trials"]
+    assert sorted(calls) == sorted(set(calls)) == sorted(TABLES)
 
 
 def test_what_was_replaced_between_two_looks_is_no_hole(
@@ -104,15 +104,13 @@ def test_all_damaged_parts_are_set_aside_at_once(store: Store, tmp_path: Path, t
     ):
         store.trials()
     assert list(sound_trials(store, said.append)["trial"]) == list("cd")
-    assert said == [
-        f"2 trials are damaged ({paths[0]}), moved to {tmp_path}/trials/damaged and to be made anew."
-    ]
-    assert (tmp_path / "trials/damaged" / paths[0].name).read_bytes() == b"PAR1 rubbish"
+    assert said == [f"2 trials are damaged ({paths[0]}), moved to {tmp_path}/damaged and to be made anew."]
+    assert (tmp_path / "damaged/trials" / paths[0].name).read_bytes() == b"PAR1 rubbish"
     assert list(store.trials()["trial"]) == list("cd")
     # And once more, which loses nothing either.
     paths[0].write_bytes(b"PAR1 other rubbish")
     sound_trials(store, said.append)
-    aside = tmp_path / "trials/damaged"
+    aside = tmp_path / "damaged/trials"
     assert (aside / paths[0].name).read_bytes() == b"PAR1 rubbish"
     assert (aside / f"{paths[0].name}.2").read_bytes() == b"PAR1 other rubbish"
 
@@ -125,3 +123,41 @@ def test_what_a_newer_version_wrote_is_no_damage(store: Store, tmp_path: Path, t
     with pytest.raises(ResultsError, match="install a newer one"):
         sound_trials(store, print)
     assert names(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("table", "harm"),
+    [("cases", "empty"), ("cases", "cut"), ("cases", "inside"), ("curves", "empty"), ("curves", "cut")],
+)
+def test_a_trial_with_a_damaged_part_is_set_aside(
+    store: Store, tmp_path: Path, trial_row: Rows, table: str, harm: str
+) -> None:
+    broken = tmp_path / table / f"{part(trial_row, 'b')}-1.parquet"
+    content = broken.read_bytes()
+    broken.write_bytes(
+        {"empty": b"", "cut": content[:-9], "inside": content[:4] + b"x" * 300 + content[304:]}[harm]
+    )
+    with pytest.raises(ResultsError, match=r"damaged .*; `bench run SUITE` sets aside what is damaged"):
+        getattr(store, table)()
+    said: list[str] = []
+    assert list(sound_trials(store, said.append)["trial"]) == list("acd")
+    assert said == [f"1 trial is damaged ({broken}), moved to {tmp_path}/damaged and to be made anew."]
+    assert f"damaged/trials/{part(trial_row, 'b')}.parquet" in names(tmp_path)
+    assert len(store.cases()) == len(store.trials()) == 3
+
+
+def test_what_was_replaced_while_its_cases_were_read_is_not_damaged(
+    store: Store, monkeypatch: pytest.MonkeyPatch, trial_row: Rows, case_row: Rows
+) -> None:
+    kind, read = type(store.root), type(store.root).read
+
+    def late(place: Any, name: str) -> bytes:
+        if name == f"cases/{part(trial_row, 'b')}-1.parquet":
+            monkeypatch.setattr(kind, "read", read)
+            store.write(trial_row(trial="b"), [case_row(trial="b")], [])
+        return read(place, name)
+
+    monkeypatch.setattr(kind, "read", late)
+    said: list[str] = []
+    attempts = sound_trials(store, said.append).set_index("trial")["attempt"]
+    assert (dict(attempts), said) == ({"a": 1, "b": 2, "c": 1, "d": 1}, [])

@@ -15,12 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import ResultsError
-from bench.results.schema import CASES, MIGRATIONS, SCHEMA_VERSION, TABLES, TRIALS, VERSION_KEY
+from bench.results.compaction import compact
+from bench.results.migrations import UNCHANGED_SINCE
+from bench.results.schema import BESIDE, CASES, MIGRATIONS, SCHEMA_VERSION, TABLES, TRIALS, VERSION_KEY
 from bench.results.store import Store
 
 Rows = Callable[..., dict[str, Any]]
 TRIAL = "aaaaaaaaaaaaaaaa"
 VERSION_1 = TRIALS.names[: TRIALS.names.index("gmacs")]
+SINCE_4 = TRIALS.names[TRIALS.names.index("node") :]
 CASES_UP_TO_2 = [name for name in CASES.names if name != "phase"]
 
 
@@ -89,6 +92,15 @@ def test_filters(tmp_path: Path, trial_row: Rows, case_row: Rows) -> None:
     assert set(store.cases(trials=["t2"])["trial"]) == {"t2"}
     assert set(store.cases(part="test")["part"]) == {"test"}
     assert store.cases(trials=[], part="test").empty
+
+
+def test_large_columns_are_left_out_where_nobody_needs_them(tmp_path: Path, trial_row: Rows) -> None:
+    store, without = Store(tmp_path), ["spec_json", "compiled"]
+    pd.testing.assert_series_equal(store.trials(without).dtypes, store.trials().drop(columns=without).dtypes)
+    store.write(trial_row(), [], [])
+    pd.testing.assert_frame_equal(store.trials(without), store.trials().drop(columns=without))
+    compact(store.root)
+    pd.testing.assert_frame_equal(store.trials(without), store.trials().drop(columns=without))
 
 
 def test_cases_of_one_trial_are_found_without_a_look_at_the_others(
@@ -237,13 +249,13 @@ def damage_columns(path: Path) -> None:
     pq.write_table(table.drop_columns(["trial"]), path)
 
 
-@pytest.mark.parametrize("name", list(TABLES))
+@pytest.mark.parametrize("name", ["trials", *BESIDE])
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (damage_truncate, "damaged or not Parquet .*`bench run SUITE` (sets aside|then makes)"),
         (damage_alien, "not a results file of medseg-bench; move it out"),
-        (damage_newer, "written with results schema 5, this medseg-bench reads up to 4; install a newer one"),
+        (damage_newer, "written with results schema 6, this medseg-bench reads up to 5; install a newer one"),
         (damage_columns, "not a .* file of medseg-bench: missing column trial"),
     ],
 )
@@ -278,15 +290,15 @@ def test_replacement_between_two_looks_is_survived(
 ) -> None:
     store = Store(tmp_path)
     store.write(trial_row(), [case_row(value=0.1)], [])
-    parts = Store._parts
+    attempts = Store._attempts
 
-    def slow(self: Store, trials: Any) -> list[Any]:
-        found = parts(self, trials)
-        monkeypatch.setattr(Store, "_parts", parts)
+    def slow(self: Store, *given: Any) -> list[str]:
+        found = attempts(self, *given)
+        monkeypatch.setattr(Store, "_attempts", attempts)
         store.write(trial_row(), [case_row(value=0.2)], [])
         return found
 
-    monkeypatch.setattr(Store, "_parts", slow)
+    monkeypatch.setattr(Store, "_attempts", slow)
     assert list(store.cases()["value"]) == [0.2]
 
 
@@ -301,6 +313,14 @@ def test_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial_row: R
     monkeypatch.setitem(MIGRATIONS, 0, lambda name, table: table.rename_columns({"reason": "detail"}))
     found = store.trials().iloc[0].to_dict()
     assert {name: found[name] for name in VERSION_1} == {name: trial_row()[name] for name in VERSION_1}
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_the_version_since_which_columns_are_todays_is_the_last_that_changed_them(name: str) -> None:
+    table, since = TABLES[name].empty_table(), UNCHANGED_SINCE[name]
+    assert all(MIGRATIONS[version](name, table) is table for version in range(since, SCHEMA_VERSION))
+    if name in ("trials", "cases"):
+        assert MIGRATIONS[since - 1](name, table) is not table
 
 
 def test_results_of_version_1_are_read_beside_todays(
@@ -321,7 +341,7 @@ def test_results_of_version_1_are_read_beside_todays(
     assert (len(VERSION_1), VERSION_1[0], VERSION_1[-1]) == (35, "trial", "device_s")
     assert {name: old[name] for name in VERSION_1} == {name: trial_row()[name] for name in VERSION_1}
     added = set(new) - set(VERSION_1)
-    assert added >= {"gmacs", "compiled", "micro_batch", "notes", "node"}
+    assert added >= {"gmacs", "compiled", "micro_batch", "notes", "node", "run", "case_s"}
     assert all(pd.isna(old[name]) for name in added)
     assert store.trials()["compiled"].dtype == pd.BooleanDtype()
     assert store.cases()["phase"].tolist() == ["", "ED"]
@@ -341,15 +361,15 @@ def test_results_of_version_2_have_no_phase(
         if path.parent.name == "cases":
             table = table.select(CASES_UP_TO_2)
         elif path.parent.name == "trials":
-            table = table.drop_columns(["node"])
+            table = table.drop_columns(SINCE_4)
         pq.write_table(table.replace_schema_metadata({VERSION_KEY: "2"}), path)
     expected = case_row(phase="") | {"code": trial_row()["code"], "attempt": 1}
     assert (len(CASES_UP_TO_2), CASES_UP_TO_2[0], CASES_UP_TO_2[-1]) == (14, "trial", "value")
     assert store.cases().iloc[0].to_dict() == expected
     assert store.cases()["phase"].tolist() == ["", ""]
     (old,) = store.trials().to_dict("records")
-    assert pd.isna(old.pop("node"))
-    assert old == {name: value for name, value in trial_row().items() if name != "node"}
+    assert all(pd.isna(old.pop(name)) for name in SINCE_4)
+    assert old == {name: value for name, value in trial_row().items() if name not in SINCE_4}
     # A volume in mL may stand beside them.
     store.write(trial_row(trial="b", minutes=1), [case_row(trial="b", unit="mL", phase="ES")], [])
     assert store.cases()[["phase", "unit"]].iloc[-1].tolist() == ["ES", "mL"]

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import platform
 import random
 import re
 import signal
@@ -14,14 +15,16 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from bench.errors import EngineError, ResultsError
-from bench.leaderboard.cells import load_tasks
+from bench.leaderboard.load import load_tasks
 from bench.plan.parameter import Parameter
 from bench.plan.plan import Plan, PlannedData
 from bench.plan.study import Budget, Choice, Study
+from bench.results import compaction
 from bench.results.lock import RunLock
 from bench.results.place import open_place
 from bench.results.store import Store
@@ -35,7 +38,7 @@ from bench.run.options import RunOptions
 from bench.run.policy import FailureLimit, Policy
 from bench.run.resume import known_of
 from bench.run.rows import trial_row
-from bench.suite.schema import Final, LossEntry, ModelEntry, Resources, Suite, TaskEntry
+from bench.suite.schema import Claim, Final, LossEntry, ModelEntry, Resources, Suite, TaskEntry
 from bench.suite.search import PrunerSpec, SamplerSpec
 from medseg.config import Component
 from medseg.tasks import TASKS
@@ -271,6 +274,23 @@ def test_only_the_studies_that_were_chosen_run_and_the_plan_is_kept_whole(run, s
     assert run().ran == 8
 
 
+def test_results_keep_when_each_claim_was_written_down(run, store, plan):
+    claim = Claim(id="c", task=TASK.name, better={"model": "unet"}, than={"model": "resunet"})
+    claimed = replace(plan, suite=plan.suite.model_copy(update={"claims": (claim,)}))
+    run(limit=1)
+    assert "registered" not in store.read_suite()
+    run(claimed, limit=1)
+    first = store.read_suite()
+    run(claimed, limit=1)
+    assert store.read_suite()["registered"] == first["registered"]
+    (known,) = first["registered"].values()
+    assert known["id"] == "c"
+    # What cannot be read any more is written anew.
+    store.root.write("suite.json", b"{")
+    run(claimed, limit=1)
+    assert [one["id"] for one in store.read_suite()["registered"].values()] == ["c"]
+
+
 def fail_some(job) -> str:
     return "diverged" if job.number % 4 == 1 else "complete"
 
@@ -458,6 +478,77 @@ def test_a_second_run_is_told_who_holds_the_results(run, tmp_path):
         run()
 
 
+def test_a_run_leaves_a_row_of_itself_and_of_what_it_ran_on(run, store, plan, cluster):
+    run(limit=3, command="bench run quick.yaml --limit 3")
+    first, trials = run(), store.trials()
+    cluster.error = EngineError("Ray is gone")
+    with pytest.raises(EngineError):
+        run(policy=Policy("all"))
+    runs = store.runs()
+    assert runs["end"].tolist() == ["limit", "done", "error"]
+    assert runs["exit_code"].tolist() == [5, 0, 6]
+    assert runs["command"].tolist() == ["bench run quick.yaml --limit 3", "", ""]
+    counts = runs.loc[1, ["planned", "ran", "complete", "failed", "missing", "stale"]].tolist()
+    assert counts == [PLANNED, first.ran, PLANNED, 0, 0, 0]
+    assert (runs.loc[2, "detail"], runs["plan"].unique().tolist()) == ("Ray is gone", [plan.hash])
+    assert (runs["finished_at"] >= runs["started_at"]).all()
+    made = trials["run"].value_counts()
+    assert made.to_dict() == {runs.loc[0, "run"]: 3, runs.loc[1, "run"]: PLANNED - 3}
+    env = store.env().set_index("run").loc[runs.loc[0, "run"]]
+    assert json.loads(env["packages_json"])["numpy"] == np.__version__
+    assert (env["python"], env["cores"] > 0) == (platform.python_version(), True)
+
+
+def test_a_run_that_was_interrupted_says_so(run, store, cluster):
+    cluster.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    cluster.error, cluster.stop_after = None, 2
+    run()
+    assert store.runs()[["end", "exit_code"]].to_numpy().tolist() == [["interrupted", 130]] * 2
+
+
+def test_studies_are_written_down_and_again_only_where_they_changed(run, store, plan, tmp_path):
+    run()
+    studies = store.studies().set_index("study")
+    for study in plan.studies:
+        row = studies.loc[study.id]
+        assert (row["entry"], row["model"], row["metric"]) == (study.entry, study.models[0].label, "dice")
+        assert [one["name"] for one in json.loads(row["space_json"])] == [one.name for one in study.space]
+        assert json.loads(row["budget_json"])["trials"] == TRIALS
+        assert json.loads(row["labels_json"]) == list(TASK.labels)
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "results" / "studies").iterdir()}
+    run()
+    first, second = plan.studies
+    run(replace(plan, studies=(replace(first, window=9), second)))
+    changed = [path.stem for path, time in times.items() if path.stat().st_mtime_ns != time]
+    assert changed == [first.id]
+    (tmp_path / "results" / "studies" / f"{first.id}.parquet").write_bytes(b"PAR1 rubbish")
+    assert run().exit_code == 0
+    assert len(store.studies()) == len(plan.studies)
+
+
+def test_many_files_become_few_when_a_run_ends(run, store, cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(compaction, "DUE", PLANNED)
+    run(limit=2)
+    folder = tmp_path / "results" / "trials"
+    assert len(list(folder.iterdir())) == 2
+    cluster.stop_after = 2
+    run()
+    cluster.stop_after = math.inf
+    run()
+    before = numbers(store)
+    assert [path.name[:8] for path in folder.iterdir()] == ["compact-"]
+    summary = run()
+    assert (summary.idle, summary.complete, len(before)) == (True, PLANNED, PLANNED)
+    # What runs again takes the place of what was gathered.
+    run(policy=Policy("all"))
+    assert [path.name[:8] for path in folder.iterdir()] == ["compact-"]
+    assert numbers(store) == before
+    assert store.trials()["attempt"].unique().tolist() == [2]
+    assert len(store.curves()) == PLANNED
+
+
 def test_where_the_search_is_shown(tmp_path):
     assert engine.journal(open_place(tmp_path)) == tmp_path / "optuna.journal"
     assert engine.journal(open_place("s3://bucket/prefix")) is None
@@ -493,5 +584,5 @@ def test_trials_whose_parts_are_gone_or_damaged_are_made_again(run, store, tmp_p
     summary = run()
     assert (summary.ran, summary.exit_code, len(cluster.ran)) == (number + 1, 0, number + 1)
     assert numbers(store) == whole
-    assert len(list((tmp_path / "results" / "trials" / "damaged").iterdir())) == number + 1
+    assert len(list((tmp_path / "results" / "damaged" / "trials").iterdir())) == number + 1
     assert len(store.curves()) == len(whole)

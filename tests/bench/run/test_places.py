@@ -263,7 +263,7 @@ def test_what_waits_does_not_wait_behind_a_damaged_file(final, remote, s3, where
     assert deliver_all(open_place(URL), remote.cache, said.append) == (where == "store")
     assert len(said) == 1
     assert "1 trial is damaged" in said[0]
-    assert damaged.root.read(f"trials/damaged/{part}.parquet") == b"PAR1"
+    assert damaged.root.read(f"damaged/trials/{part}.parquet") == b"PAR1"
     assert Store(URL).trials()["status"].tolist() == ["complete"] * (where == "store")
 
 

@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 
 from bench.errors import BenchError, DataMissingError, ResultsError
+from bench.results.compaction import compact
 from bench.results.lock import RunLock
+from bench.results.place import open_place
 from bench.results.store import Store
 from bench.run.rescore import Options, rescore
 from bench.run.rescore_metrics import Asked, comparable_metric, wanted_metrics
@@ -419,15 +421,29 @@ def test_damaged_rows_of_a_trial_do_not_stop_the_others(data, results):
 
 
 def test_the_table_of_trials_is_read_once(data, results, monkeypatch):
-    looks, parts_of = [], Store._parts
+    looks, look = [], Store._look
 
-    def watched(self, trials=None):
-        looks.append(trials)
-        return parts_of(self, trials)
+    def watched(self, name, trials=None):
+        looks.append((name, trials))
+        return look(self, name, trials)
 
-    monkeypatch.setattr(Store, "_parts", watched)
+    monkeypatch.setattr(Store, "_look", watched)
     assert len(rescore(results, options(data, "assd")).outcomes) == 2
-    assert looks == [None]
+    assert looks == [("trials", None)]
+
+
+def test_results_that_were_gathered_are_rescored_and_stay_so(data, results):
+    compact(open_place(results))
+    before = Store(results).cases()
+    assert len(rescore(results, options(data, "assd", dry_run=True)).outcomes) == 2
+    summary = rescore(results, options(data, "assd"))
+    added = sum(outcome.added.total() for outcome in summary.outcomes)
+    assert added > 0
+    assert len(Store(results).cases()) == len(before) + added
+    assert [path.name[:8] for path in (results / "trials").iterdir()] == ["compact-"]
+    assert len(pd.read_parquet(results / "cases")) == len(before) + added
+    again = rescore(results, options(data, "assd"))
+    assert sum(outcome.same for outcome in again.outcomes) >= added
 
 
 def test_data_that_are_gone_are_one_clear_line(data, results):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.stats.aggregate import (
@@ -227,6 +227,7 @@ def test_slices_cannot_pass_for_patients() -> None:
         check_patients(slices)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.randoms())
 def test_order_of_rows_does_not_matter(values: list[float], random: object) -> None:
     cells = [cell(v, case=f"c{i}") for i, v in enumerate(values)]

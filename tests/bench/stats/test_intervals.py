@@ -1,11 +1,11 @@
-"""Bootstrap intervals: scipy as oracle, properties, and a simulation of coverage."""
+"""Bootstrap intervals of means and medians: scipy as oracle, properties, and simulations of coverage."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import beta, bootstrap
 
-from bench.stats.intervals import mean_intervals
+from bench.stats.intervals import mean_intervals, median_intervals
 
 
 def table(values: object) -> pd.DataFrame:
@@ -77,7 +77,7 @@ def test_same_generator_state_same_interval_whatever_the_memory(monkeypatch: pyt
     once = mean_intervals(data, np.random.default_rng(3), resamples=500)
     again = mean_intervals(data, np.random.default_rng(3), resamples=500)
     np.testing.assert_array_equal(once.low, again.low)
-    monkeypatch.setattr("bench.stats.intervals.CHUNK", 70)
+    monkeypatch.setattr("bench.stats.resample.CHUNK", 70)
     pieces = mean_intervals(data, np.random.default_rng(3), resamples=500)
     np.testing.assert_allclose(pieces.low, once.low, rtol=1e-12)
 
@@ -91,6 +91,49 @@ def test_bad_arguments(resamples: int, level: float) -> None:
 def test_no_patients() -> None:
     with pytest.raises(ValueError, match="at least one patient"):
         mean_intervals(table(np.empty((1, 0))), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("size", [7, 20, 61])
+def test_median_agrees_with_scipy(size: int) -> None:
+    data = np.random.default_rng(size).beta(8, 1.5, size)
+    ours = median_intervals(table([data, -data]))
+    rng = np.random.default_rng(1)
+    peer = bootstrap((data,), np.median, n_resamples=20_000, method="percentile", rng=rng).confidence_interval
+    # What is drawn may end at a neighbouring value.
+    near = np.diff(np.sort(data)).max()
+    assert ours.method == ("percentile", "percentile")
+    assert ours.mean[0] == pytest.approx(np.median(data))
+    assert (ours.low[0], ours.high[0]) == pytest.approx((peer.low, peer.high), abs=near)
+    assert (ours.low[1], ours.high[1]) == pytest.approx((-ours.high[0], -ours.low[0]), abs=near)
+
+
+def test_median_of_few_and_of_none() -> None:
+    ours = median_intervals(table([[3.0, np.nan, np.nan], [1.0, 2.0, np.nan], [np.nan] * 3, [0.1, 0.1, 0.1]]))
+    assert ours.method == ("none", "percentile", "none", "percentile")
+    np.testing.assert_allclose(ours.mean, [3, 1.5, np.nan, 0.1])
+    np.testing.assert_allclose(ours.low, [np.nan, 1, np.nan, 0.1])
+    np.testing.assert_allclose(ours.high, [np.nan, 2, np.nan, 0.1])
+    assert not len(median_intervals(table(np.empty((0, 4)))).mean)
+
+
+def test_median_takes_patients_only() -> None:
+    with pytest.raises(ValueError, match="at least one patient"):
+        median_intervals(table(np.empty((1, 0))))
+    slices = table([[1.0, 2.0]])
+    slices.columns = slices.columns[[0, 0]]
+    with pytest.raises(ValueError, match="patient p0 comes several times"):
+        median_intervals(slices)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [10, 30, 31, 100])
+def test_coverage_of_the_median(n: int) -> None:
+    rng, runs = np.random.default_rng(0), 4000
+    found = median_intervals(
+        pd.DataFrame(rng.beta(8, 1.5, (runs, n))).rename_axis(index="entry", columns="patient")
+    )
+    truth = beta.median(8, 1.5)
+    assert 0.93 <= ((found.low <= truth) & (truth <= found.high)).mean() <= 0.98
 
 
 @pytest.mark.slow

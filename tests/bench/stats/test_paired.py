@@ -1,73 +1,28 @@
-"""Paired tests: known answers, scipy as oracle, and refusals."""
+"""Comparisons of entries over patients, families of comparisons, and refusals."""
 
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import PermutationMethod, wilcoxon
+from scipy.stats import wilcoxon
+from statsmodels.stats.multitest import multipletests
 
-from bench.stats.paired import compare, differences, holm, signed_rank_p, smallest_p
-
-# Height differences of cross- and self-fertilised corn, Darwin 1876; the example of scipy's documentation.
-DARWIN = np.array([6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75], float)
+from bench.stats.paired import (
+    compare,
+    differences,
+    holm,
+    holm_level,
+    one_per_patient,
+    significance_map,
+    smallest_map_p,
+    smallest_p,
+)
 
 
 def table(**rows: list[float]) -> pd.DataFrame:
     frame = pd.DataFrame.from_dict(rows, orient="index")
     return frame.rename_axis(index="entry").rename_axis(columns="patient")
-
-
-def test_darwin() -> None:
-    assert signed_rank_p(DARWIN) == pytest.approx(0.041259765625, abs=1e-12)
-
-
-def test_all_of_one_sign_gives_the_smallest_p() -> None:
-    for n in range(1, 25):
-        assert signed_rank_p(np.arange(1.0, n + 1)) == pytest.approx(smallest_p(n))
-    assert smallest_p(5) == 0.0625
-    assert smallest_p(6) == 0.03125
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(-4, 4), min_size=2, max_size=9))
-def test_ties_and_zeros_agree_with_all_sign_flips(d: list[int]) -> None:
-    array = np.array(d, float)
-    if not array.any():
-        assert signed_rank_p(array) == 1.0
-        return
-    peer = wilcoxon(array, zero_method="pratt", method=PermutationMethod(n_resamples=2 ** len(d)))
-    assert signed_rank_p(array) == pytest.approx(peer.pvalue, abs=1e-12)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 50), st.integers(0, 10**6))
-def test_without_ties_agrees_with_scipy_exact(n: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    array = rng.permutation(np.arange(1, n + 1)) * rng.choice([-1.0, 1.0], n)
-    assert signed_rank_p(array) == pytest.approx(wilcoxon(array, method="exact").pvalue, rel=1e-9)
-
-
-def test_many_patients_use_the_normal_approximation() -> None:
-    d = np.random.default_rng(0).normal(0.3, 1, 200)
-    peer = wilcoxon(np.round(d, 6), zero_method="pratt", method="approx").pvalue
-    assert signed_rank_p(d) == pytest.approx(peer)
-
-
-def test_float_noise_does_not_break_ties() -> None:
-    exact = np.array([0.1, 0.1, -0.1, 0.2, 0.3, 0.1, 0.0])
-    noise = exact + np.array([1, -1, 2, -2, 1, 3, -1]) * 1e-12
-    assert signed_rank_p(noise) == signed_rank_p(exact)
-
-
-@given(st.lists(st.floats(-5, 5), min_size=1, max_size=30))
-def test_sign_does_not_matter_and_p_is_a_probability(d: list[float]) -> None:
-    array = np.array(d)
-    p = signed_rank_p(array)
-    assert p == pytest.approx(signed_rank_p(-array))
-    assert 0 < p <= 1
 
 
 def test_compare_pairs_by_patient() -> None:
@@ -78,7 +33,6 @@ def test_compare_pairs_by_patient() -> None:
     # The same shift in every patient: certain, though the entries' ranges overlap almost wholly.
     assert found.p == pytest.approx(smallest_p(12))
     assert (found.mean, found.median, found.n) == (pytest.approx(0.01), pytest.approx(0.01), 12)
-    assert compare(values, "a", "b", margin=0.01).p == 1.0
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
@@ -107,12 +61,6 @@ def test_unknown_entry_and_slices_are_refused() -> None:
         compare(slices, "a", "b")
 
 
-@pytest.mark.parametrize("bad", [np.array([]), np.array([1.0, math.nan]), np.ones((2, 2))])
-def test_bad_differences(bad: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="one-dimensional, finite and not empty"):
-        signed_rank_p(bad)
-
-
 def test_holm() -> None:
     # Sorted 0.01, 0.03, 0.04 times 3, 2, 1, never falling.
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
@@ -122,8 +70,108 @@ def test_holm() -> None:
     assert found[1:] == pytest.approx([0.04, 0.04])
 
 
-@pytest.mark.slow
-def test_false_alarms_stay_at_the_nominal_level() -> None:
-    rng = np.random.default_rng(0)
-    alarms = np.mean([signed_rank_p(rng.laplace(0, 1, 12)) < 0.05 for _ in range(4000)])
-    assert 0.035 <= alarms <= 0.055
+@pytest.mark.parametrize("seed", range(5))
+def test_holm_agrees_with_statsmodels(seed: int) -> None:
+    p = np.random.default_rng(seed).beta(0.3, 3, 9).round(3)
+    p[4] = p[5]
+    assert holm(list(p)) == pytest.approx(multipletests(p, method="holm")[1])
+    padded = multipletests([*p, *[1.0] * 6], method="holm")[1][:9]
+    assert holm(list(p), family=15) == pytest.approx(padded)
+
+
+def test_holm_of_a_family_that_is_larger_than_what_is_given() -> None:
+    assert holm([0.01, 0.04], family=5) == pytest.approx([0.05, 0.16])
+    assert holm([0.01, 0.04], family=5) == holm([0.01, 0.04, 1.0, 1.0, 1.0])[:2]
+    assert math.isnan(holm([math.nan], family=3)[0])
+    with pytest.raises(ValueError, match="a family of 1 tests cannot hold 2 p-values"):
+        holm([0.01, 0.04], family=1)
+
+
+def test_holm_s_first_step_is_bonferroni_s() -> None:
+    assert holm_level(5) == pytest.approx(0.01)
+    assert holm_level(0) == 0.05
+    assert holm([0.0099] + [0.9] * 4)[0] < 0.05 < holm([0.0101] + [0.9] * 4)[0]
+
+
+def test_the_spread_of_differences_is_told() -> None:
+    found = compare(table(a=[1.0, 2.0, 4.0], b=[1.0, 1.0, 1.0]), "a", "b")
+    assert found.sd == pytest.approx(np.std([0, 1, 3], ddof=1))
+    assert math.isnan(compare(table(a=[1.0], b=[0.0]), "a", "b").sd)
+
+
+def three_entries() -> pd.DataFrame:
+    """Ten patients: a is better than b and c by far, b and c take turns."""
+    base = np.linspace(0.5, 0.9, 10)
+    turn = 0.001 * np.array([1, -2, 3, -4, 5, -6, 7, -8, 9, -10])
+    return table(a=list(base + 0.05), b=list(base), c=list(base + turn))
+
+
+def test_map_of_one_sided_tests_by_hand() -> None:
+    found = significance_map(three_entries(), sign=1)
+    assert list(found.index) == list(found.columns) == ["a", "b", "c"]
+    assert np.isnan(np.diag(found)).all()
+    # Six ordered pairs: a beats b and c with p = 2^-10 each, Holm times 6 and 5, then never falling.
+    assert found.loc["a", "b"] == found.loc["a", "c"] == pytest.approx(6 * 2.0**-10)
+    turn = (three_entries().loc["c"] - three_entries().loc["b"]).to_numpy()
+    greater = [wilcoxon(np.round(x, 6), alternative="greater").pvalue for x in (turn, -turn)]
+    assert found.loc["b", "c"] == pytest.approx(min(1.0, 4 * min(greater)))
+    assert found.loc["b", "a"] == 1.0
+
+
+def test_map_turns_with_the_direction_of_the_metric() -> None:
+    more, less = significance_map(three_entries(), 1), significance_map(three_entries(), -1)
+    pd.testing.assert_frame_equal(more.T.rename_axis(index="better", columns="than"), less)
+
+
+def test_map_says_nothing_where_patients_are_too_few() -> None:
+    values = three_entries()
+    values.loc["c", values.columns[5:]] = math.nan
+    found = significance_map(values, 1)
+    assert found[["c"]].isna().all().all()
+    assert found.loc["c"].isna().all()
+    # Those pairs are not in the family: two tests are left.
+    assert found.loc["a", "b"] == pytest.approx(2 * 2.0**-10)
+    assert significance_map(values.iloc[:, :8], 1, alpha=0.005).isna().all().all()
+    assert significance_map(values.iloc[:1], 1).isna().all().all()
+
+
+def test_smallest_p_of_a_map() -> None:
+    every = np.arange(1.0, 9.0)
+    found = significance_map(table(a=list(3 * every), b=list(2 * every), c=list(every)), 1)
+    assert found.loc["a", "b"] == pytest.approx(smallest_map_p(3, 8))
+    assert smallest_map_p(3, 8) == 6 / 2**8
+    # Four entries over six patients: no map can show anything.
+    assert smallest_map_p(4, 6) > 0.05
+
+
+def test_map_on_tables_made_for_each_pair() -> None:
+    values, asked = three_entries(), []
+
+    def pairs(first: str, second: str) -> pd.DataFrame:
+        asked.append((first, second))
+        return values.loc[[second, first]].iloc[:, :7]
+
+    found = significance_map(values, 1, pairs=pairs)
+    assert asked == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert found.loc["a", "b"] == pytest.approx(6 * 2.0**-7)
+
+
+def test_map_refuses_slices_and_unknown_directions() -> None:
+    slices = table(a=[1.0, 2.0], b=[1.0, 2.0]).set_axis(pd.Index(["p1", "p1"], name="patient"), axis=1)
+    with pytest.raises(ValueError, match="patient p1 comes several times"):
+        significance_map(slices, 1)
+    with pytest.raises(ValueError, match=r"sign must be 1 \(more is better\) or -1, got 0"):
+        significance_map(three_entries(), 0)
+
+
+def test_differences_are_known_to_be_of_patients() -> None:
+    d = differences(three_entries(), "a", "b")
+    assert one_per_patient(d) == pytest.approx([0.05] * 10)
+    with pytest.raises(ValueError, match=r"from differences\(\); got numbers of unknown origin"):
+        one_per_patient(d.to_numpy())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="unknown origin"):
+        one_per_patient(d.rename_axis("slice"))
+    with pytest.raises(ValueError, match="patient 0 comes several times"):
+        one_per_patient(pd.concat([d, d]))
+    with pytest.raises(ValueError, match="must be finite"):
+        one_per_patient(d.replace(d.iloc[0], math.inf))

@@ -77,12 +77,30 @@ def test_cells_that_count_for_neither_and_metrics_that_praise_nothing_are_left_o
     assert math.isnan(without.loc["a", "p00"])
 
 
-def test_only_the_cell_is_added_not_the_patient() -> None:
-    """One seed of two invents: the other seed's cell counts for neither."""
+def test_what_one_seed_invents_counts_against_all_seeds_that_do_not() -> None:
+    """One seed of two invents: in the other both are right; the label that is there stays as it is."""
     seeds = [cells(a=[EMPTY], b=[INVENTED]), cells(a=[EMPTY], b=[EMPTY]).assign(seed=1)]
     label = cells(a=[("ok", 0.5)], b=[("ok", 0.7)]).assign(label="rv")
     found = per_patient_together(pd.concat([*seeds, label], ignore_index=True), ["a", "b"], 0.0, agreed=1.0)
-    assert found["p00"].tolist() == [(1 + 0.5) / 2, (0 + 0.7) / 2]
+    assert found["p00"].tolist() == [(1 + 0.5) / 2, ((0 + 1) / 2 + 0.7) / 2]
+
+
+def test_differences_of_pairs_add_up() -> None:
+    """An entry invents a label in none, one or all of three seeds; each pair on its own values."""
+    invents = {"never": 0, "once": 1, "always": 3}
+    seeds = [
+        cells(**{name: [INVENTED if seed < times else EMPTY] for name, times in invents.items()}).assign(seed=seed)
+        for seed in range(3)
+    ]  # fmt: skip
+    every = pd.concat(seeds, ignore_index=True)
+
+    def gap(first: str, second: str) -> float:
+        pair = per_patient_together(every, [first, second], 0.0, agreed=1.0)
+        return compare(pair, first, second).mean
+
+    assert gap("once", "never") == pytest.approx(-1 / 3)
+    assert gap("always", "once") == pytest.approx(-2 / 3)
+    assert gap("always", "never") == pytest.approx(gap("always", "once") + gap("once", "never"))
 
 
 def test_a_third_entry_does_not_matter(hallucination: pd.DataFrame) -> None:

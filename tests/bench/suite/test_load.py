@@ -225,8 +225,48 @@ REFUSED = [
     ),
     (claimed(DICE_BCE.replace("{loss: bce}", "@{}")), "claims[0].than: needs model, loss, or both"),
     (claimed(f"{DICE_BCE}, margin: @-1"), "claims[0].margin must be greater than or equal to 0, got -1"),
+    (claimed(f"{DICE_BCE}, margin: @5"), "claim 'c': values of dice differ by at most 1, got margin 5"),
+    (
+        claimed(f"{DICE_BCE}, equivalence: @1"),
+        "claim 'c': values of dice differ by at most 1, got equivalence 1",
+    ),
+    (claimed(f"{DICE_BCE}, equivalence: @0"), "claims[0].equivalence must be greater than 0, got 0"),
+    (claimed(f"{DICE_BCE}, unit: @fold"), "claims[0].unit must be 'patient' or 'task', got 'fold'"),
+    (claimed(f"{DICE_BCE}, unit: @task"), "a claim over tasks needs at least 6 tasks, got 1"),
+    (claimed(DICE_BCE.replace("phantom-lung", "@[]")), "claims[0].task: must name a task"),
+    (
+        claimed(DICE_BCE.replace("phantom-lung", "@[phantom-lung, phantom-lung]")),
+        "claims[0].task: must not repeat",
+    ),
+    (
+        claimed(DICE_BCE.replace("phantom-lung", "@[phantom-lung, acdc-lv]")),
+        "the suite has no task 'acdc-lv'",
+    ),
     (
         made(f"claims: [@{{id: c, {DICE_BCE}}}]", losses="dice, bce").replace("loss: bce}", "loss: dice}"),
+        "claim 'c' compares an entry with itself: its sides must name the same axis (model or loss), "
+        "with no label in common",
+    ),
+    # What one side leaves open, the other has.
+    (
+        made(
+            "claims: [@{id: c, task: phantom-lung, better: {model: unet}, than: {loss: bce}}]",
+            losses="dice, bce",
+        ),
+        "claim 'c' compares an entry with itself",
+    ),
+    (
+        made(
+            "claims: [@{id: c, task: phantom-lung, better: {loss: [dice, bce]}, than: {loss: [bce, focal]}}]",
+            losses="dice, bce, focal",
+        ),
+        "claim 'c' compares an entry with itself",
+    ),
+    (
+        made(
+            "claims: [@{id: c, task: phantom-lung, better: {model: unet, loss: dice}, than: {model: unet}}]",
+            losses="dice, bce",
+        ),
         "claim 'c' compares an entry with itself",
     ),
 ]
@@ -238,6 +278,18 @@ def test_a_wrong_suite_is_refused_with_its_place(marked: str, message: str) -> N
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     (found,) = problems(before + after)
     assert found.startswith(f"s.yaml:{line}:{column}: {message}")
+
+
+@pytest.mark.parametrize(
+    "sides",
+    [
+        "better: {loss: dice}, than: {loss: [bce, focal]}",
+        "better: {model: unet, loss: dice}, than: {loss: bce}",
+        "better: {model: unet, loss: dice}, than: {model: unet, loss: [bce, focal]}",
+    ],
+)
+def test_sides_without_an_entry_in_common_are_a_claim(sides: str) -> None:
+    parse_suite(claimed(f"task: phantom-lung, {sides}"), PATH)
 
 
 def test_a_recipe_sets_what_nobody_wrote() -> None:
@@ -310,6 +362,21 @@ def test_missing_sections_are_all_named() -> None:
     assert problems("suite: s\n") == [
         f"s.yaml:1:1: missing key '{key}'" for key in ("tasks", "models", "losses")
     ]
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        ("phantom-lung", ["phantom-lung"]),
+        ("[phantom-lung]", ["phantom-lung"]),
+        ("all", ["phantom-lung", "x"]),
+    ],
+)
+def test_a_claim_names_one_task_or_several_or_all(task: str, names: list[str]) -> None:
+    text = claimed(DICE_BCE.replace("phantom-lung", task)).replace("@", "")
+    claim = parse_suite(text, PATH).suite.claims[0]
+    assert claim.tasks(["phantom-lung", "x"]) == tuple(names)
+    assert (claim.equivalence, claim.unit) == (None, "patient")
 
 
 def test_claims_may_name_labels_that_are_not_names() -> None:

@@ -10,7 +10,7 @@ from medseg.metrics.calibration import CaseCalibration, ece, nll
 from medseg.tasks import TASKS, PhantomSpec
 from medseg.training import evaluate
 from medseg.training.decide import decide
-from medseg.training.evaluate import evaluate_cases
+from medseg.training.evaluate import PredictionTimer, evaluate_cases
 
 CPU = torch.device("cpu")
 
@@ -56,6 +56,26 @@ def test_batches_are_full(data):
     list(evaluate_cases(watched, task, prepared, dataset.cases, "test", (), CPU, 4))
     total = len(prepared.labels)
     assert sizes == [4] * (total // 4) + [total % 4] * (total % 4 > 0)
+
+
+def test_the_time_of_predictions_is_told_without_that_of_metrics(data, monkeypatch):
+    task, dataset, prepared = data
+    now = [0.0]
+    monkeypatch.setattr(evaluate.time, "perf_counter", lambda: now[0])
+
+    def predict(images):
+        now[0] += 3.0
+        return predict_of(task)(images)
+
+    def measure_case(*arguments):
+        now[0] += 100.0
+        return [], ""
+
+    monkeypatch.setattr(evaluate, "measure_case", measure_case)
+    timer, batch = PredictionTimer(), len(prepared.labels)
+    found = evaluate_cases(predict, task, prepared, dataset.cases, "test", (), CPU, batch, timer=timer)
+    assert len(list(found)) == timer.cases == len(dataset.cases)
+    assert timer.seconds == 3.0
 
 
 def test_what_the_network_could_do_best_scores_high(data):

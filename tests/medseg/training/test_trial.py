@@ -125,6 +125,7 @@ def test_a_trial_says_what_it_cost(small_spec, small_data, tmp_path):
     assert summary["samples_per_s"] == pytest.approx(18 * 4 / summary["train_s"])
     assert summary["peak_memory_mb"] > 50
     assert summary["energy_j"] is None or summary["energy_j"] > 0
+    assert 0 < summary["case_s"] < summary["wall_s"]
     assert (summary["micro_batch"], summary["processes"], summary["compiled"]) == (4, 1, False)
     assert (summary["memory_format"], summary["device"], summary["notes"]) == ("channels_last", "cpu", "")
     # A U-Net of widths 4, 8, 16 on 32 x 32 pixels, counted by hand: 3x3 and 2x2 convolutions.

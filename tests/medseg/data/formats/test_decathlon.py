@@ -5,6 +5,7 @@ import pytest
 
 from medseg.data import index_dataset, load_image, load_label, resolve_root
 from medseg.data.formats import decathlon
+from medseg.data.known import EACH_ITS_OWN
 from medseg.errors import DataError
 
 
@@ -16,7 +17,7 @@ def _edit(root, **changes):
 @pytest.mark.parametrize("channels", [1, 2])
 def test_cases_are_those_listed_and_channels_the_fourth_axis(write_decathlon, make_task, tmp_path, channels):
     root = write_decathlon(tmp_path / "Dä ta" / "Task02_Heart", channels=channels)
-    task = make_task("decathlon", channels=channels)
+    task = make_task("decathlon", channels=channels, patient_pattern=EACH_ITS_OWN)
     assert resolve_root(task, {"mine": root.parent}, tmp_path) == root
     dataset = index_dataset(task, root, tmp_path / "cache")
     assert [case.id for case in dataset.cases] == ["la_3", "la_7", "la_10"]
@@ -51,7 +52,7 @@ def test_files_that_are_not_listed_are_counted_and_macos_files_ignored(write_dec
     training = json.loads((root / "dataset.json").read_text())["training"]
     mac = {"image": "./imagesTr/._la_3.nii.gz", "label": "./labelsTr/._la_3.nii.gz"}
     _edit(root, training=[*training[:2], mac], test=[])
-    dataset = index_dataset(make_task("decathlon"), root, tmp_path / "cache")
+    dataset = index_dataset(make_task("decathlon", patient_pattern=EACH_ITS_OWN), root, tmp_path / "cache")
     assert [case.id for case in dataset.cases] == ["la_3", "la_10"]
     assert dataset.notes == (
         "dataset.json declares 3 training cases (numTraining) and lists 2",

@@ -7,6 +7,7 @@ import pytest
 
 from medseg.data import index_dataset, load_image, load_label, resolve_root
 from medseg.data.formats import folder
+from medseg.data.known import EACH_ITS_OWN
 from medseg.errors import DataError
 
 
@@ -21,7 +22,7 @@ def _problems(task, root, cache) -> list[str]:
 @pytest.mark.parametrize("tail", ["", "_mask", "_seg", "_label", "_GT"])
 def test_pictures_are_paired_by_name(write_folder, make_task, tmp_path, masks, tail):
     root = write_folder(tmp_path / "ä b", ending=".jpg", mask_ending=".png", tail=tail, masks=masks)
-    task = make_task("folder")
+    task = make_task("folder", patient_pattern=EACH_ITS_OWN)
     assert resolve_root(task, {"mine": root}, tmp_path) == root
     dataset = index_dataset(task, root, tmp_path / "cache")
     assert [case.id for case in dataset.cases] == ["P1_2", "P1_10", "P2_1"]
@@ -43,7 +44,7 @@ def test_pictures_are_paired_by_name(write_folder, make_task, tmp_path, masks, t
 )
 def test_volumes_carry_their_spacing(write_folder, make_task, tmp_path, ending, spacing_mm):
     root = write_folder(tmp_path, ending=ending, shape=(12, 10, 3))
-    task = make_task("folder", unit="mm")
+    task = make_task("folder", unit="mm", patient_pattern=EACH_ITS_OWN)
     dataset = index_dataset(task, root, tmp_path / "cache")
     assert {(case.shape, case.spacing_mm) for case in dataset.cases} == {((3, 10, 12), spacing_mm)}
     assert dataset.notes == ()
@@ -154,7 +155,7 @@ def test_other_files_are_counted_and_hidden_ones_ignored(write_folder, make_task
     for name in ("images/.DS_Store", "images/._P1_2.png", "masks/Thumbs.db", "masks/old/x"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(b"x")
-    dataset = index_dataset(make_task("folder"), root, tmp_path / "cache")
+    dataset = index_dataset(make_task("folder", patient_pattern=EACH_ITS_OWN), root, tmp_path / "cache")
     assert dataset.notes == ("2 files or folders were left out, e.g. masks/Thumbs.db",)
 
 

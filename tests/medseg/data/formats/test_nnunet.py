@@ -6,6 +6,7 @@ import pytest
 
 from medseg.data import index_dataset, load_image, load_label, resolve_root
 from medseg.data.formats import nnunet
+from medseg.data.known import EACH_ITS_OWN
 from medseg.errors import DataError
 from medseg.tasks import SplitSpec
 
@@ -33,7 +34,7 @@ def test_of_several_data_sets_one_must_be_named(write_nnunet, make_task, tmp_pat
 
 def test_cases_in_natural_order_with_every_channel(write_nnunet, make_task, tmp_path):
     root = write_nnunet(tmp_path / "ä b", channels=2)
-    task = make_task("nnunet", channels=2)
+    task = make_task("nnunet", channels=2, patient_pattern=EACH_ITS_OWN)
     dataset = index_dataset(task, root, tmp_path / "cache")
     assert [case.id for case in dataset.cases] == ["case_1", "case_2", "case_10"]
     assert dataset.patients == ("case_1", "case_2", "case_10")
@@ -51,12 +52,13 @@ def test_cases_in_natural_order_with_every_channel(write_nnunet, make_task, tmp_
 def test_a_labelled_test_part_is_kept_and_an_unlabelled_one_left_out(write_nnunet, make_task, tmp_path):
     root = write_nnunet(tmp_path, test=("case_3", "case_4"))
     (root / "labelsTs" / "case_4.nii.gz").unlink()
-    dataset = index_dataset(make_task("nnunet"), root, tmp_path / "cache")
+    task = make_task("nnunet", patient_pattern=EACH_ITS_OWN)
+    dataset = index_dataset(task, root, tmp_path / "cache")
     parts = {case.id: case.part for case in dataset.cases}
     assert parts == {"case_1": "train", "case_2": "train", "case_3": "test", "case_10": "train"}
     assert dataset.notes == ("imagesTs: 1 images without label were left out",)
     (root / "labelsTs" / "case_3.nii.gz").unlink()
-    dataset = index_dataset(make_task("nnunet"), root, tmp_path / "cache")
+    dataset = index_dataset(task, root, tmp_path / "cache")
     assert {case.part for case in dataset.cases} == {""}
     assert dataset.notes == ("imagesTs: 2 images without label were left out",)
 
@@ -199,7 +201,7 @@ def test_other_files_are_counted(write_nnunet, make_task, tmp_path):
     root = write_nnunet(tmp_path)
     (root / "imagesTr/readme.txt").write_text("hello")
     (root / "imagesTr/.DS_Store").write_text("x")
-    dataset = index_dataset(make_task("nnunet"), root, tmp_path / "cache")
+    dataset = index_dataset(make_task("nnunet", patient_pattern=EACH_ITS_OWN), root, tmp_path / "cache")
     assert dataset.notes == ("imagesTr: 1 of 4 files do not end in .nii.gz: left out",)
 
 
@@ -216,7 +218,7 @@ def test_zero_cases_and_other_layouts_are_refused(write_nnunet, write_decathlon,
 def test_a_split_that_lies_there_unused_is_noted(write_nnunet, make_task, tmp_path):
     root = write_nnunet(tmp_path)
     (root / "splits_final.json").write_text("[]")
-    task = make_task("nnunet")
+    task = make_task("nnunet", patient_pattern=EACH_ITS_OWN)
     (note,) = index_dataset(task, root, tmp_path / "cache").notes
     assert note == "splits_final.json is there but not used; split: {file: splits_final.json} takes its folds"
     used = task.model_copy(update={"split": SplitSpec(file="splits_final.json")})
