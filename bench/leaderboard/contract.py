@@ -12,6 +12,15 @@ from bench.results.store import Store, part_name
 from bench.stats.aggregate import POLICIES, Policy
 from medseg.tasks import TASKS, TaskSpec
 
+_TOO_NARROW = "images of one patient would make intervals too narrow"
+PATIENTS_TEXT = {
+    "images": f"Patients are not known: each image counts as one; {_TOO_NARROW}.",
+    "partly": f"Patients of some images are not known: each of these counts as one; {_TOO_NARROW}.",
+    "guessed": "Patients are guessed, by pages of origin and likeness: each other image counts as one; "
+    f"{_TOO_NARROW}.",
+}
+"""What must be said of how patients are known, as `medseg.data.case.PatientsFrom` says it; the others are sure."""
+
 
 @dataclass(frozen=True)
 class Contract:
@@ -30,6 +39,11 @@ class Contract:
     cavities: tuple[str, ...] = ()
     unit: str = ""
     patients_from: str = ""
+
+    @property
+    def patients_note(self) -> str:
+        """What must be said of how the patients are known; empty where they are."""
+        return PATIENTS_TEXT.get(self.patients_from, "")
 
 
 def read_contract(store: Store, trials: pd.DataFrame, task: str) -> Contract:

@@ -160,6 +160,8 @@ def claim_notes(
         marked = sorted(entry.name for entry in cells.entries if entry.name in used and entry.notes)
         if marked:
             notes.append(f"rests on marked results{where}: {', '.join(marked)}")
+        if cells.contract.patients_note:
+            notes.append(f"{task}: {cells.contract.patients_note}")
         apart = cells.apart.get(metric, {})
         notes += [f"left out{where}: {name} ({apart[name]})" for name in sorted(used) if name in apart]
     return tuple(notes)

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.leaderboard.against_best import LEAST_TRAININGS
 from bench.leaderboard.columns import speaking_counts
+from bench.leaderboard.contract import PATIENTS_TEXT
 from bench.leaderboard.estimate import LEAST_FOR_INTERVAL
 from bench.leaderboard.facts import MetricFacts
 from bench.leaderboard.formats import pairs_text
@@ -20,14 +21,6 @@ from bench.stats.paired import ALPHA, LEAST_PATIENTS, holm_level
 from bench.words import plural
 
 FEW_PATIENTS = 20
-_TOO_NARROW = "images of one patient would make intervals too narrow"
-PATIENTS_TEXT = {
-    "images": f"Patients are not known: each image counts as one; {_TOO_NARROW}.",
-    "partly": f"Patients of some images are not known: each of these counts as one; {_TOO_NARROW}.",
-    "guessed": "Patients are guessed, by pages of origin and likeness: each other image counts as one; "
-    f"{_TOO_NARROW}.",
-}
-"""What must be said of how patients are known, as `medseg.data.case.PatientsFrom` says it; the others are sure."""
 SMOKE = (
     "Smoke run: generated data, tiny networks, a few steps. It shows that the suite runs; no number below says "
     "anything about a model or a loss."

@@ -1,6 +1,5 @@
 """Prints tables that are no leaderboard, or writes them to a file."""
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,16 +8,14 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
-from bench.errors import ResultsError
 from bench.leaderboard.markdown import page_markdown
+from bench.leaderboard.paper import as_text, write_text
 from bench.leaderboard.plain import plain
 from bench.leaderboard.sheet import Sheet
 from bench.leaderboard.sheets import Page
 from bench.leaderboard.terminal import sheet_tables
-from bench.results.files import write_atomic
 
 STYLES = ("rich", "md", "json")
-FILE_WIDTH = 120
 
 
 class Sheets:
@@ -70,10 +67,7 @@ def publish(
     if output is None:
         console.file.write(text)
         return
-    try:
-        write_atomic(output, lambda path: _write(path, text))
-    except OSError as error:
-        raise ResultsError(f"{output}: cannot be written ({error.strerror or error})") from error
+    write_text(output, text)
 
 
 def _text(sheets: Sequence[Sheet], data: Any, style: str, notice: str) -> str:
@@ -82,11 +76,4 @@ def _text(sheets: Sequence[Sheet], data: Any, style: str, notice: str) -> str:
     if style == "json":
         found = {**({"notice": notice} if notice else {}), **plain(data)}
         return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    page = Console(file=io.StringIO(), width=FILE_WIDTH, no_color=True)
-    page.print(Sheets(sheets, notice))
-    text: str = page.file.getvalue()  # type: ignore[attr-defined]
-    return text
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    return as_text(Sheets(sheets, notice))

@@ -1,23 +1,20 @@
 """From a results folder to the screen or a file."""
 
-import io
 from pathlib import Path
 
 from rich.console import Console
 
-from bench.errors import ResultsError
 from bench.leaderboard.answer import Answer, answer
+from bench.leaderboard.paper import as_text, check_folder, write_text
 from bench.leaderboard.provenance import provenance
 from bench.leaderboard.render import STYLES, render
 from bench.leaderboard.request import Request
 from bench.leaderboard.terminal import Leaderboard
 from bench.plan.identity import code_fingerprint
-from bench.results.files import write_atomic
 from bench.results.find import find_results
 from bench.results.place import Place
 from bench.results.store import Store
 
-FILE_WIDTH = 120
 FORMATS = ("rich", "md", "html", "csv", "latex", "json")
 SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".csv": "csv", ".tex": "latex", ".json": "json"}
 WHOLE = ("csv", "json", "html")
@@ -52,8 +49,8 @@ def show(
     style = style or style_of(output)
     if style not in FORMATS:
         raise ValueError(f"style must be one of {', '.join(FORMATS)}, got {style!r}")
-    if output is not None and not output.absolute().parent.is_dir():
-        raise ResultsError(f"{output}: cannot be written (there is no folder {output.parent})")
+    if output is not None:
+        check_folder(output)
     request = request or Request()
     where = Path(request.suite) if results is None and request.suite is not None else results
     store = Store(find_results(where, results_root))
@@ -65,10 +62,7 @@ def show(
     if output is None:
         console.file.write(text)
         return
-    try:
-        write_atomic(output, lambda path: _write(path, text))
-    except OSError as error:
-        raise ResultsError(f"{output}: cannot be written ({error.strerror or error})") from error
+    write_text(output, text)
     console.print(f"Wrote {output}.", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -87,16 +81,8 @@ def _text(said: Answer, request: Request, style: str, store: Store) -> str:
 
         fragments = make_fragments(said.boards, said.claims, said.overall, request.names)
         return report_html(store, said.cells, said.boards, fragments, said.overall, said.notice)
-    page = Console(file=io.StringIO(), width=FILE_WIDTH, no_color=True)
-    page.print(f"{of.line}\n", markup=False, highlight=False)
-    page.print(_leaderboard(said, request))
-    text: str = page.file.getvalue()  # type: ignore[attr-defined]
-    return text
+    return as_text(f"{of.line}\n", _leaderboard(said, request))
 
 
 def _leaderboard(said: Answer, request: Request) -> Leaderboard:
     return Leaderboard(said.boards, said.claims, said.notice, said.overall, request.names)
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -66,6 +66,7 @@ def join(one: TaskCells, first: Entry, other: TaskCells, second: Entry, name: st
         return f"{who}no case was measured on both sides"
     notes = [f"{word}: {note}" for word, cells, entry in sides for note in _notes(cells, entry)]
     notes += _unpaired(first, second, shared)
+    notes += [cells.contract.patients_note for cells in (one, other) if cells.contract.patients_note]
     if lost:
         notes.append(f"left out: {lost} values of cases or labels that one side lacks")
     if first.name == second.name and set(first.finals["setting"]) != set(second.finals["setting"]):

@@ -7,11 +7,13 @@ import pytest
 
 from bench.leaderboard import load_tasks, render
 from bench.leaderboard.answer import answer
-from bench.leaderboard.contract import read_contract
+from bench.leaderboard.claims import answer_claims
+from bench.leaderboard.contract import PATIENTS_TEXT, read_contract
 from bench.leaderboard.html_table import sheet_html
-from bench.leaderboard.notes import PATIENTS_TEXT, remarks
+from bench.leaderboard.notes import remarks
 from bench.leaderboard.request import Request
 from bench.leaderboard.sheets import task_sheet
+from bench.leaderboard.side_by_side import Pair, join
 from bench.leaderboard.table import TaskBoard
 
 NOT_KNOWN = (
@@ -68,3 +70,16 @@ def test_results_without_a_suite_say_nothing(world: Any) -> None:
     world.store.write_suite({})
     trials = load_tasks(world.store, None, ["lung"])[0].entries[0].finals
     assert read_contract(world.store, trials, "lung").patients_from == ""
+
+
+@pytest.mark.parametrize(("known", "said"), [("images", 1), ("listed", 0)])
+def test_claims_and_comparisons_say_it_too(world: Any, known: str, said: int) -> None:
+    boards(world, patients_from=known)
+    (cells,) = load_tasks(world.store, code="today")
+    claim = {"id": "c", "task": "lung", "better": {"loss": "dice"}, "than": {"loss": "ce"}}
+    (found,) = answer_claims([claim], [cells], resamples=50)
+    assert sum(NOT_KNOWN in note for note in found.notes) == said
+    first, second = cells.entries
+    pair = join(cells, first, cells, second, "lung")
+    assert isinstance(pair, Pair)
+    assert sum(NOT_KNOWN in note for note in pair.notes) == said
